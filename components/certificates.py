@@ -1,0 +1,115 @@
+"""Certificates: the wildcard by certbot and DNS-01, renewed by its timer, nginx reloaded after it."""
+
+from __future__ import annotations
+
+from settings import Settings
+
+from .dns import tsig_name
+from .part import Part
+from .platform import Platform
+from .render import render
+from .services import service_unit
+from .unit import Unit, call, file_unit, lines
+
+CREDENTIALS = "/etc/letsencrypt/rfc2136.ini"
+HOOK = "/etc/letsencrypt/renewal-hooks/deploy/nginx.sh"
+REGISTRAR_CA = "/usr/local/share/ca-certificates/itqan-registrar.crt"
+
+
+def acme_directory(settings: Settings) -> str:
+    """The ACME directory: Let's Encrypt's, or the copy's own authority."""
+    return settings.certificate.directory or f"https://{settings.registrar_address}:14000/dir"
+
+
+def units(settings: Settings, platform: Platform) -> list[Unit]:
+    """Section "SSL Certificate" of the document, and "SSL Certificate Renewal"."""
+    copy = settings.target == "docker"
+    return [
+        *([_authority(settings)] if copy else []),
+        *([_credentials(settings)] if settings.dns.provider == "rfc2136" else []),
+        file_unit("certificates/hook", HOOK, render("certificates/nginx.sh.j2"), mode="755"),
+        _lineage(settings),
+        _root(settings),
+        service_unit("certificates/timer", "certbot.timer"),
+    ]
+
+
+def _authority(settings: Settings) -> Unit:
+    """The copy trusts its registrar's own TLS certificate, as a real host trusts the system's authorities."""
+    from .registrar import certificate
+
+    assert settings.registrar_private_key is not None
+    return file_unit(
+        "certificates/authority",
+        REGISTRAR_CA,
+        certificate(settings),
+        then="update-ca-certificates >/dev/null 2>&1",
+        probe=call("probe_check", "registrar trusted", "openssl", "verify", REGISTRAR_CA),
+        expect="registrar trusted ok",
+    )
+
+
+def _credentials(settings: Settings) -> Unit:
+    """What certbot-dns-rfc2136 reads: mode 600, or it warns."""
+    assert settings.tsig_secret is not None
+    return file_unit(
+        "certificates/credentials",
+        CREDENTIALS,
+        f"dns_rfc2136_server = {settings.name_server}\n"
+        "dns_rfc2136_port = 53\n"
+        f"dns_rfc2136_name = {tsig_name(settings)}\n"
+        f"dns_rfc2136_secret = {settings.tsig_secret.get_secret_value()}\n"
+        "dns_rfc2136_algorithm = HMAC-SHA512\n",
+        mode="600",
+        secret=True,
+    )
+
+
+def _lineage(settings: Settings) -> Unit:
+    """The lineage under the document's name, said explicitly: certbot would choose -0001 by itself only once."""
+    certificate, domain = settings.certificate, settings.domain
+    manual = settings.dns.provider == "manual"
+    authenticator = "manual" if manual else "dns-rfc2136"
+    seconds = 1 if settings.target == "docker" else 30
+    apply = (
+        call("refuse_certificate", certificate.lineage)
+        if manual
+        else call(
+            "issue_certificate",
+            certificate.lineage,
+            domain,
+            certificate.email,
+            acme_directory(settings),
+            seconds,
+        )
+    )
+    return Unit(
+        name="certificates/lineage",
+        probe=call("probe_lineage", certificate.lineage),
+        expect=lines(
+            f"certificate {certificate.lineage} DNS:*.{domain} DNS:{domain}",
+            f"certificate {certificate.lineage} lasts 20 days",
+            f"renewal authenticator {authenticator}",
+            f"renewal server {acme_directory(settings)}",
+        ),
+        apply=apply,
+    )
+
+
+def _root(settings: Settings) -> Unit:
+    """The root that signed the site: a copy fetches its authority's, a real host has it in the system's store."""
+    copy = settings.target == "docker"
+    roots = f"https://{settings.registrar_address}:15000/roots/0"
+    return Unit(
+        name="certificates/root",
+        probe=call("probe_chain", settings.certificate.lineage),
+        expect=f"chain {settings.certificate.lineage} trusted",
+        apply=call("trust_root", roots) if copy else call("refuse_chain", settings.certificate.lineage),
+        output=call("print_root", settings.certificate.lineage),
+    )
+
+
+class Certificates(Part):
+    """The wildcard certificate."""
+
+    part = "certificates"

@@ -1,0 +1,77 @@
+"""The database: MySQL 8 or the platform's substitute, its schema and the application's account."""
+
+from __future__ import annotations
+
+from settings import Settings
+
+from .part import Part
+from .platform import Platform
+from .services import service_unit
+from .unit import Unit, call, file_unit, lines
+
+CLIENT_FILE = "/etc/itqan/database.cnf"
+
+
+def units(settings: Settings, platform: Platform) -> list[Unit]:
+    """Section "Database" of the document."""
+    return [service_unit("database/service", platform.database_service), _client(settings), _schema(settings)]
+
+
+def _client(settings: Settings) -> Unit:
+    """How root's own tools log in as the application: also the proof that its password is the right one."""
+    database = settings.database
+    content = (
+        f"[client]\nhost={database.host}\nport={database.port}\nuser={database.user}\n"
+        f"password={settings.database_password.get_secret_value()}\n"
+    )
+    return file_unit("database/client", CLIENT_FILE, content, mode="600", secret=True)
+
+
+def _schema(settings: Settings) -> Unit:
+    """The schema, and an account that may do everything in it and nothing outside, from this host only."""
+    database = settings.database
+    hosts = sorted({str(database.host), "localhost"})
+    grants = "".join(
+        f"CREATE USER IF NOT EXISTS '{database.user}'@'{host}';\n"
+        f"ALTER USER '{database.user}'@'{host}' IDENTIFIED BY "
+        f"{_quoted(settings.database_password.get_secret_value())};\n"
+        f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{database.user}'@'{host}';\n"
+        f"GRANT ALL PRIVILEGES ON `{database.name}`.* TO '{database.user}'@'{host}';\n"
+        for host in hosts
+    )
+    schema = (
+        f"CREATE DATABASE IF NOT EXISTS `{database.name}` CHARACTER SET {database.charset};\n"
+        f"ALTER DATABASE `{database.name}` CHARACTER SET {database.charset};\n"
+    )
+    return Unit(
+        name="database/schema",
+        probe=lines(
+            call("probe_database", database.name),
+            call("probe_account", database.user, *hosts),
+            call(
+                "probe_check", "database login", "mysql", f"--defaults-file={CLIENT_FILE}", "-e", "SELECT 1"
+            ),
+            call("probe_listening", database.port),
+        ),
+        expect=lines(
+            f"database {database.name} {database.charset}",
+            *(f"account {database.user}@{host} USAGE {database.name}:ALL" for host in hosts),
+            "database login ok",
+            f"port {database.port} local only",
+        ),
+        apply="mysql --no-defaults",
+        payload=schema + grants,
+        secret=True,
+    )
+
+
+def _quoted(value: str) -> str:
+    """A string literal of SQL."""
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+class Database(Part):
+    """The database server, its schema and account."""
+
+    part = "database"

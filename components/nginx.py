@@ -1,0 +1,68 @@
+"""nginx: the site, tested before every reload."""
+
+from __future__ import annotations
+
+from settings import Settings
+
+from .part import Part
+from .platform import Platform
+from .render import render
+from .services import service_unit
+from .unit import Unit, call, file_unit, lines
+
+LOADED = ("nginx", "nginx: worker process")
+TEST = ("nginx", "-t", "-q")
+ENABLED = "/etc/nginx/sites-enabled"
+
+
+def site_content(settings: Settings) -> str:
+    """The site file, section "Nginx Configuration" of the document."""
+    return render(
+        "nginx/site.conf.j2",
+        domain=settings.domain,
+        root=settings.application.path,
+        lineage=settings.certificate.lineage,
+        php=settings.php.version,
+        headers=settings.nginx.headers,
+    )
+
+
+def units(settings: Settings, platform: Platform) -> list[Unit]:
+    """The site, the list of enabled sites, the service."""
+    return [_site(settings), _enabled(settings), service_unit("nginx/service", "nginx")]
+
+
+def _site(settings: Settings) -> Unit:
+    name = settings.nginx.site
+    path, link = f"/etc/nginx/sites-available/{name}", f"{ENABLED}/{name}"
+    unit = file_unit(
+        "nginx/site",
+        path,
+        site_content(settings),
+        test=TEST,
+        probe=lines(call("probe_link", link), call("probe_loaded", *LOADED, path)),
+        expect=lines(f"link {link} -> ../sites-available/{name}", "loaded nginx current"),
+        then=lines(
+            call("enable_site", name, *TEST),
+            call("systemctl", "reload-or-restart", "nginx"),
+            call("wait_loaded", *LOADED, path),
+        ),
+    )
+    return unit
+
+
+def _enabled(settings: Settings) -> Unit:
+    """Only the documented site is enabled: a second one could answer in its place."""
+    name = settings.nginx.site
+    return Unit(
+        name="nginx/sites",
+        probe=call("probe_entries", ENABLED),
+        expect=f"entries {ENABLED} {name}",
+        apply=lines(call("keep_only", ENABLED, "*", name), call(*TEST), call("systemctl", "reload", "nginx")),
+    )
+
+
+class Nginx(Part):
+    """The web server."""
+
+    part = "nginx"

@@ -1,0 +1,138 @@
+"""What the host really looks like: every probe in one script, over one connection, in one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .render import text
+from .unit import Unit
+
+PIECE = 2700  # bytes of output per line, so that a line in base64 stays below PIPE_BUF and lines never mix
+TIMEOUT = 60  # seconds for all probes together
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How a host is reached: its key is pinned, there is no other mode."""
+
+    host: str
+    port: int
+    user: str
+    private_key: str
+    host_key: str
+
+    @property
+    def sudo(self) -> bool:
+        """Whether commands need sudo to be root's."""
+        return self.user != "root"
+
+
+class Unreachable(Exception):
+    """The host could not be looked at; the message is the one line for the user."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A unit as it was found."""
+
+    unit: Unit
+    found: str
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the host is as the settings ask."""
+        return self.found == self.unit.expect
+
+    @property
+    def difference(self) -> tuple[str, str]:
+        """The lines that were expected and not found, and the lines found in their place."""
+        expected, found = self.unit.expect.splitlines(), self.found.splitlines()
+        return (
+            "; ".join(line for line in expected if line not in found) or "nothing more",
+            "; ".join(line for line in found if line not in expected) or "nothing",
+        )
+
+
+def script(units: Iterable[Unit]) -> str:
+    """The bash program that runs every probe side by side and prints `name base64` lines."""
+    probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
+    return f"{text('host/probes.sh')}\n{text('host/observe.sh')}\n{probes}\nwait\nprintf 'done\\n'\n"
+
+
+def parse(output: str, units: Iterable[Unit]) -> list[State]:
+    """The states in the program's output. Raises Unreachable when it was cut short."""
+    *lines, last = output.splitlines() or [""]
+    if last != "done":
+        raise Unreachable("the observation was cut short: the host ended the connection or has no bash")
+    pieces: dict[str, bytes] = {}
+    for line in lines:
+        name, _, piece = line.partition(" ")
+        pieces[name] = pieces.get(name, b"") + base64.b64decode(piece)
+    return [State(unit, pieces.get(unit.name, b"").decode(errors="replace").rstrip("\n")) for unit in units]
+
+
+async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) -> list[State]:
+    """Look at every unit of a host.
+
+    Arguments: `patience`, seconds to dial again while the connection is refused (a container that starts).
+    Raises Unreachable with one line that names host, port, user and what failed.
+    """
+    started = time.monotonic()
+    while True:
+        try:
+            return parse(await _run(endpoint, script(units)), units)
+        except ConnectionRefusedError:
+            if time.monotonic() - started >= patience:
+                raise Unreachable(
+                    _failed(endpoint, "connection refused: does sshd run on that port?")
+                ) from None
+            await asyncio.sleep(0.1)
+
+
+async def _run(endpoint: Endpoint, program: str) -> str:
+    """Run a bash program as root on the host. Raises ConnectionRefusedError, or Unreachable for any other failure."""
+    import asyncssh
+
+    try:
+        key = asyncssh.import_private_key(endpoint.private_key)
+        host_key = asyncssh.import_public_key(endpoint.host_key)
+        async with asyncssh.connect(
+            endpoint.host,
+            endpoint.port,
+            username=endpoint.user,
+            client_keys=[key],
+            known_hosts=([host_key], [], []),
+            server_host_key_algs=[host_key.get_algorithm()],
+            agent_path=None,
+            config=None,
+            connect_timeout=15,
+            compression_algs=None,
+        ) as connection:
+            result = await connection.run(
+                "sudo -n bash" if endpoint.sudo else "bash", input=program, check=False, timeout=TIMEOUT
+            )
+    except ConnectionRefusedError:
+        raise
+    except asyncssh.HostKeyNotVerifiable:
+        reason = "host key mismatch: the server shows another key than the pinned one; do not go on before you know why"
+    except asyncssh.PermissionDenied:
+        reason = "authentication failed: the server does not accept the key of sshPrivateKey for this user"
+    except asyncssh.KeyImportError as error:
+        reason = f"sshPrivateKey or the host key cannot be read: {error}"
+    except (asyncio.TimeoutError, asyncssh.TimeoutError):
+        reason = "timeout: no answer in time"
+    except (OSError, asyncssh.Error) as error:
+        reason = str(error) or type(error).__name__
+    else:
+        if result.exit_status == 0 or result.stdout:
+            return str(result.stdout)
+        reason = f"bash as root failed: {str(result.stderr).strip() or result.exit_status}"
+    raise Unreachable(_failed(endpoint, reason))
+
+
+def _failed(endpoint: Endpoint, reason: str) -> str:
+    return f"cannot look at {endpoint.user}@{endpoint.host} port {endpoint.port}: {reason}"

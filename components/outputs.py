@@ -1,0 +1,29 @@
+"""What the stack tells: outputs by name."""
+
+from __future__ import annotations
+
+import pulumi
+
+from .connection import Target
+
+
+def export(target: Target) -> None:
+    """The stack's outputs; `ledger` is the stack's own memory, one secret so that it prints as one line."""
+    settings, endpoint = target.settings, target.endpoint
+    pulumi.export("url", f"https://{settings.domain}")
+    pulumi.export("domain", settings.domain)
+    pulumi.export("address", str(settings.server_address))
+    pulumi.export(
+        "ssh",
+        {"host": endpoint.host, "port": endpoint.port, "user": endpoint.user, "hostKey": endpoint.host_key},
+    )
+    pulumi.export("container", target.container_name)
+    pulumi.export("rootCertificate", target.stdout("certificates/root"))
+    pulumi.export("release", target.commit)
+    pulumi.export("units", len(target.units))
+    pulumi.export(
+        "ledger",
+        pulumi.Output.secret(target.entries).apply(
+            lambda entries: {name: entry.to_output() for name, entry in entries.items()}
+        ),
+    )

@@ -1,0 +1,190 @@
+"""A copy on Docker: one network with two containers, the server and the registrar, from one Dockerfile."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+
+from settings import Settings
+
+from . import registrar
+from .keys import public_key
+from .render import text
+from .unit import Unit
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTEXT = Path(".itqan/context")  # relative: the state then does not depend on where the checkout is
+TRUST = Path("/usr/local/share/ca-certificates")
+UNIFIED_CGROUPS = Path("/sys/fs/cgroup/cgroup.controllers")
+
+
+def labels(settings: Settings) -> dict[str, str]:
+    """What marks everything of this stack on the Docker host."""
+    return {"itqan.project": "itqan", "itqan.stack": settings.stack}
+
+
+def package_script(units: list[Unit]) -> str:
+    """The apply of the package units, to run while the image is built: the copy then finds them done."""
+    applies = [unit for unit in units if unit.part == "packages"]
+    steps = "\n".join(_step(unit) for unit in applies)
+    return f'#!/bin/bash\nset -euo pipefail\n. "$(dirname "$0")/lib.sh"\n{steps}\n'
+
+
+def _step(unit: Unit) -> str:
+    payload = f" <<'PAYLOAD'\n{unit.payload}PAYLOAD" if unit.payload else " </dev/null"
+    return f"say {unit.name}\n{{\n{unit.apply}\n}}{payload}"
+
+
+def context_files(units: list[Unit]) -> dict[str, bytes]:
+    """The build context: Dockerfile, registrar, package script, and the authorities this machine trusts in addition."""
+    files = {
+        "Dockerfile": text("staging/Dockerfile").encode(),
+        "registrar.sh": text("staging/registrar.sh").encode(),
+        "packages/lib.sh": f"{text('host/base.sh')}\n{text('host/apt.sh')}".encode(),
+        "packages/apply.sh": package_script(units).encode(),
+        "trust/README": b"Authorities that the machine which builds the image trusts in addition.\n",
+    }
+    trusted = sorted(TRUST.glob("**/*.crt")) if TRUST.is_dir() else []
+    return files | {f"trust/{path.name}": path.read_bytes() for path in trusted}
+
+
+def write_context(files: dict[str, bytes], folder: Path) -> None:
+    """The context on disk, and nothing else in its folder."""
+    unwanted = {path for path in folder.rglob("*") if path.is_file()} - {folder / name for name in files}
+    for path in unwanted:
+        path.unlink()
+    for name, content in files.items():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+class Staging(pulumi.ComponentResource):
+    """Network, images and containers of a copy.
+
+    `server`, the container that the units are brought to.
+    """
+
+    def __init__(self, settings: Settings, units: list[Unit]) -> None:
+        super().__init__("itqan:staging:Staging", "staging")
+        self._settings = settings
+        files = context_files(units)
+        write_context(files, ROOT / CONTEXT / settings.platform)
+        network = self._network()
+        self.registrar = self._registrar(network, self._image("registrar", files))
+        self.server = self._server(network, self._image("server", files))
+        self.register_outputs({})
+
+    def _image(self, target: str, files: dict[str, bytes]) -> docker.Image:
+        """The tag names the content, so that stacks with the same packages share one image."""
+        staging = self._settings.staging
+        bases = {"SERVER_BASE": staging.image, "REGISTRAR_BASE": staging.registrar_image}
+        digest = hashlib.sha256(repr((sorted(files.items()), sorted(bases.items()))).encode()).hexdigest()
+        context = CONTEXT / self._settings.platform
+        return docker.Image(
+            f"image-{target}",
+            image_name=f"itqan-{target}:{digest[:12]}",
+            build=docker.DockerBuildArgs(
+                context=str(context), dockerfile=str(context / "Dockerfile"), target=target, args=bases
+            ),
+            skip_push=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _network(self) -> docker.Network:
+        subnet = str(self._settings.subnet)
+        return docker.Network(
+            "network",
+            name=f"itqan-{self._settings.stack}",
+            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=subnet)],
+            labels=[docker.NetworkLabelArgs(label=k, value=v) for k, v in labels(self._settings).items()],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _container_labels(self) -> list[docker.ContainerLabelArgs]:
+        return [docker.ContainerLabelArgs(label=k, value=v) for k, v in labels(self._settings).items()]
+
+    def _registrar(self, network: docker.Network, image: docker.Image) -> docker.Container:
+        """The authoritative name server of the copy's domain, and an ACME authority that asks it."""
+        settings, address = self._settings, str(self._settings.registrar_address)
+        upload = docker.ContainerUploadArgs
+        return docker.Container(
+            "registrar",
+            name=f"itqan-{settings.stack}-registrar",
+            image=image.image_name,
+            hostname="registrar",
+            envs=[f"ITQAN_DOMAIN={settings.domain}", f"ITQAN_ADDRESS={address}"],
+            uploads=[
+                upload(
+                    file="/etc/itqan/tsig.key", content=pulumi.Output.secret(registrar.tsig_clause(settings))
+                ),
+                upload(file="/etc/itqan/pebble/tls.pem", content=registrar.certificate(settings)),
+                upload(
+                    file="/etc/itqan/pebble/tls.key",
+                    content=pulumi.Output.secret(registrar.private_key(settings)),
+                ),
+            ],
+            networks_advanced=[
+                docker.ContainerNetworksAdvancedArgs(
+                    name=network.name, ipv4_address=address, aliases=["registrar"]
+                )
+            ],
+            restart="unless-stopped",
+            must_run=True,
+            destroy_grace_seconds=2,
+            labels=self._container_labels(),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["image"]),
+        )
+
+    def _server(self, network: docker.Network, image: docker.Image) -> docker.Container:
+        """systemd as PID 1, sshd with the stack's host key; everything else is the units' work.
+
+        A changed image does not replace a copy that lives: the package units bring it up to date.
+        """
+        settings = self._settings
+        assert settings.ssh_host_private_key is not None
+        host_key = settings.ssh_host_private_key.get_secret_value()
+        login_key = public_key(settings.ssh_private_key.get_secret_value())
+        upload = docker.ContainerUploadArgs
+        unified = UNIFIED_CGROUPS.exists()
+        return docker.Container(
+            "server",
+            name=f"itqan-{settings.stack}-server",
+            image=image.image_name,
+            hostname=settings.server.hostname,
+            envs=["container=docker"],
+            capabilities=docker.ContainerCapabilitiesArgs(adds=["CAP_NET_ADMIN", "CAP_SYS_ADMIN"]),
+            security_opts=["seccomp=unconfined", "apparmor=unconfined"],
+            cgroupns_mode="private" if unified else "host",
+            volumes=[]
+            if unified
+            else [
+                docker.ContainerVolumeArgs(
+                    host_path="/sys/fs/cgroup", container_path="/sys/fs/cgroup", read_only=False
+                )
+            ],
+            tmpfs={"/run": "", "/run/lock": "", "/tmp": ""},
+            tty=True,
+            uploads=[
+                upload(file="/root/.ssh/authorized_keys", content=f"{login_key}\n"),
+                upload(
+                    file="/etc/ssh/ssh_host_ed25519_key",
+                    content=pulumi.Output.secret(host_key),
+                    permissions="0600",
+                ),
+            ],
+            networks_advanced=[
+                docker.ContainerNetworksAdvancedArgs(
+                    name=network.name, ipv4_address=str(settings.server_address)
+                )
+            ],
+            restart="unless-stopped",
+            must_run=True,
+            destroy_grace_seconds=5,
+            labels=self._container_labels(),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["image"]),
+        )

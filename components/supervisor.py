@@ -1,0 +1,78 @@
+"""Supervisor: the queue workers, Reverb, and their files under the document's names."""
+
+from __future__ import annotations
+
+from settings import Program, Settings
+
+from .part import Part
+from .platform import Platform
+from .render import render
+from .services import service_unit
+from .unit import Unit, call, file_unit, lines
+
+FOLDER = "/etc/supervisor/conf.d"
+
+
+def programs(settings: Settings) -> list[Program]:
+    """The documented programs; the scheduler is one of them when the settings say so."""
+    if settings.scheduler == "cron":
+        return settings.programs
+    scheduler = Program(
+        name="itqan-scheduler",
+        file="itqan-scheduler.conf",
+        command="php artisan schedule:work",
+        log="storage/logs/scheduler.log",
+    )
+    return [*settings.programs, scheduler]
+
+
+def units(settings: Settings, platform: Platform) -> list[Unit]:
+    """Section "Background Processes (Supervisor)" of the document."""
+    wanted = programs(settings)
+    return [
+        service_unit("supervisor/service", "supervisor"),
+        _files([program.file for program in wanted]),
+        *(_program(settings, program) for program in wanted),
+    ]
+
+
+def _files(names: list[str]) -> Unit:
+    """No other program files: the repository's itqan-reverb.conf beside reverb.conf would start Reverb twice."""
+    return Unit(
+        name="supervisor/files",
+        probe=call("probe_unknown", FOLDER, "*.conf", *names),
+        expect=f"unknown {FOLDER} none",
+        apply=lines(call("keep_only", FOLDER, "*.conf", *names), "supervisorctl update >&2"),
+    )
+
+
+def program_content(settings: Settings, program: Program) -> str:
+    """A program's file; the web user is said explicitly, a program without a user runs as root."""
+    return render(
+        "supervisor/program.conf.j2",
+        program=program,
+        command=program.command.replace("{reverb_host}", settings.reverb_host),
+        root=settings.application.path,
+        user=settings.server.web_user,
+        home="/var/www",
+    )
+
+
+def _program(settings: Settings, program: Program) -> Unit:
+    path = f"{FOLDER}/{program.file}"
+    pattern = program.command.split(" --")[0]
+    unit = file_unit(
+        f"supervisor/{program.name}",
+        path,
+        program_content(settings, program),
+        probe=lines(call("probe_program", program.name), call("probe_loaded", program.name, pattern, path)),
+        expect=lines(f"program {program.name} RUNNING {program.processes}", f"loaded {program.name} current"),
+        then=call("start_program", program.name, program.processes, pattern, path),
+    )
+    return unit
+
+
+class Supervisor(Part):
+    """The background processes."""
+
+    part = "supervisor"

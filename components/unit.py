@@ -1,0 +1,125 @@
+"""The unit: how to see a piece of state on the host, what should be seen, how to get there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from dataclasses import dataclass
+
+CONVERGE = "/usr/local/sbin/itqan-converge"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of state on the host.
+
+    name     unique in the stack: `part/thing`
+    probe    read-only bash; prints the state in canonical lines, never fails, under a second
+    expect   exactly what the probe prints when the host is right; computed from the settings
+    apply    idempotent bash, run as root under `set -euo pipefail`
+    payload  standard input of apply
+    secret   the payload is a secret: never in argv, environment, logs, previews or plain state
+    remove   bash for a unit that leaves the program; none: the state stays
+    output   bash that prints, after success, what the program wants to know
+    """
+
+    name: str
+    probe: str
+    expect: str
+    apply: str
+    payload: str | None = None
+    secret: bool = False
+    remove: str | None = None
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9.-]+", self.name):
+            raise ValueError(f"unit {self.name!r}: a name is part/thing")
+
+    @property
+    def part(self) -> str:
+        """The component that the unit belongs to."""
+        return self.name.partition("/")[0]
+
+    @property
+    def slug(self) -> str:
+        """The name as a resource name."""
+        return self.name.replace("/", "-")
+
+
+def call(function: str, *arguments: object) -> str:
+    """A line of bash that calls `function` of files/host/lib.sh with quoted arguments."""
+    return shlex.join([function, *map(str, arguments)])
+
+
+def lines(*parts: str) -> str:
+    """Several lines as one text; empty ones left out."""
+    return "\n".join(part for part in parts if part)
+
+
+def digest(content: str) -> str:
+    """A content's digest as `probe_file` prints it."""
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def file_line(path: str, owner: str, mode: str, content: str) -> str:
+    """What `probe_file` prints for a file that is right."""
+    return f"file {path} {owner} {mode} {digest(content)}"
+
+
+def file_unit(
+    name: str,
+    path: str,
+    content: str,
+    *,
+    owner: str = "root:root",
+    mode: str = "644",
+    test: tuple[str, ...] = (),
+    then: str = "",
+    probe: str = "",
+    expect: str = "",
+    secret: bool = False,
+) -> Unit:
+    """A unit that is one whole file.
+
+    Arguments: `test`, a command that must accept the file before it stays (the old one comes back if not);
+    `then`, bash that makes it take effect; `probe` and `expect`, further state that belongs to the file.
+    """
+    return Unit(
+        name=name,
+        probe=lines(call("probe_file", path), probe),
+        expect=lines(file_line(path, owner, mode, content), expect),
+        apply=lines(call("place", path, owner, mode, *test), then),
+        payload=content,
+        secret=secret,
+        remove=call("rm", "-f", path),
+    )
+
+
+def create_text(unit: Unit, sudo: bool) -> str:
+    """The command that converges a unit: readable, line by line, so that a preview's diff is too."""
+    texts = [("PROBE", unit.probe), ("EXPECT", unit.expect), ("APPLY", unit.apply)]
+    if unit.output:
+        texts.append(("OUTPUT", unit.output))
+    return " \\\n".join(
+        [f"{_sudo(sudo)}{CONVERGE} {unit.name}", *(_here(word, text) for word, text in texts)]
+    )
+
+
+def remove_text(unit: Unit, sudo: bool) -> str | None:
+    """The command that removes a unit, as root under the same rules as apply."""
+    if unit.remove is None:
+        return None
+    return f"{_sudo(sudo)}bash -euo pipefail -c {_here('REMOVE', unit.remove)}"
+
+
+def _sudo(sudo: bool) -> str:
+    return "sudo -n " if sudo else ""
+
+
+def _here(word: str, text: str) -> str:
+    """`text` as one argument of the shell, each of its lines a line of its own."""
+    if re.search(rf"^{word}$", text, re.MULTILINE):
+        raise ValueError(f"a line of the text is {word}, which ends the here-document")
+    return f"\"$(cat <<'{word}'\n{text}\n{word}\n)\""

@@ -1,0 +1,177 @@
+# How the state of the host is changed: idempotent, under `set -euo pipefail`, after probes.sh.
+
+# set_aside PATH…: what this stack does not know is moved out of the way, never deleted
+set_aside() {
+    local path store=/var/backups/itqan
+    for path; do
+        if [ ! -e "$path" ] && [ ! -L "$path" ]; then continue; fi
+        mkdir -p "$store"
+        say "$path is not of this stack: moved to $store"
+        mv -T "$path" "$store/$(basename "$path").$(date +%Y%m%dT%H%M%S)"
+    done
+}
+
+# keep_only DIRECTORY GLOB NAME…: set aside every entry that matches and is not named
+keep_only() {
+    local folder=$1 glob=$2 path name
+    shift 2
+    for path in "$folder"/$glob; do
+        name=$(basename "$path")
+        if [[ " $* " != *" $name "* ]]; then set_aside "$path"; fi
+    done
+}
+
+# enable_now UNIT…: enabled at boot and running
+enable_now() {
+    systemctl daemon-reload
+    systemctl unmask -q "$@"
+    systemctl enable -q --now "$@"
+}
+
+# as USER COMMAND…: with the user's own home, and none of root's environment
+as() {
+    local user=$1
+    shift
+    env -i HOME="$(getent passwd "$user" | cut -d: -f6)" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        LANG=C.UTF-8 NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt runuser -u "$user" -- "$@"
+}
+
+# wait_loaded NAME PATTERN FILE…: until probe_loaded says current
+wait_loaded() {
+    if ! wait_until 15 loaded_now "$@"; then refuse "$1 does not run with its new configuration: see \`journalctl -u $1\`"; fi
+}
+loaded_now() { [ "$(probe_loaded "$@")" = "loaded $1 current" ]; }
+
+# refuse_host ID VERSION MEMORY DISK: why this host is not the one the settings describe
+refuse_host() {
+    local found
+    found=$(probe_host "$@" | tr '\n' ';')
+    refuse "this host has ${found%;}; the settings ask for $1 $2, memory of $3 GB, a disk of $4 GB. \
+Another host, or itqan:platform, itqan:server.minimumMemoryGb, itqan:server.minimumDiskGb"
+}
+
+# ensure_user USER GROUP: an account with a home that logs in by key only
+ensure_user() {
+    if ! getent passwd "$1" >/dev/null; then useradd -m -s /bin/bash "$1"; fi
+    usermod -s /bin/bash -d "/home/$1" -aG "$2" "$1"
+}
+
+# ensure_directory PATH OWNER:GROUP MODE
+ensure_directory() {
+    mkdir -p "$1"
+    chown "$2" "$1"
+    chmod "$3" "$1"
+}
+
+# enable_site NAME TEST…: the link in sites-enabled; taken away again when the test then fails
+enable_site() {
+    local link=/etc/nginx/sites-enabled/$1 target=../sites-available/$1
+    shift
+    if [ "$(readlink "$link" 2>/dev/null)" = "$target" ]; then return; fi
+    set_aside "$link"
+    ln -s "$target" "$link"
+    if ! "$@" >&2; then
+        rm -f "$link"
+        refuse "$link: refused by \`$*\`"
+    fi
+}
+
+# start_program NAME PROCESSES PATTERN FILE: Supervisor runs the program as its file says
+start_program() {
+    local name=$1 processes=$2
+    shift 2
+    supervisorctl reread >&2
+    supervisorctl update "$name" >&2
+    if ! loaded_now "$name" "$@"; then supervisorctl restart "$name:*" >&2; fi
+    supervisorctl start "$name:*" >/dev/null 2>&1 || true
+    if ! wait_until 30 program_runs "$name" "$processes"; then
+        refuse "$name: $(probe_program "$name"); its log: $(supervisorctl tail "$name:*" 2>&1 | tail -n 5)"
+    fi
+}
+program_runs() { [ "$(probe_program "$1")" = "program $1 RUNNING $2" ]; }
+
+# keep_one_scheduler USER: lines that run the scheduler leave every other user's crontab, a copy is kept
+keep_one_scheduler() {
+    local file user
+    for file in /var/spool/cron/crontabs/* /etc/cron.d/*; do
+        if ! [ -f "$file" ] || ! grep -v '^ *#' "$file" | grep -q 'schedule:run'; then continue; fi
+        user=$(basename "$file")
+        mkdir -p /var/backups/itqan
+        cp -a "$file" "/var/backups/itqan/crontab-$user.$(date +%Y%m%dT%H%M%S)"
+        if [ "$(dirname "$file")" = /etc/cron.d ]; then
+            sed -i '/schedule:run/s/^/# itqan: /' "$file"
+        elif [ "$user" != "$1" ]; then
+            crontab -u "$user" -l | { grep -v 'schedule:run' || true; } | crontab -u "$user" -
+        fi
+    done
+}
+
+# install_crontab USER: standard input becomes the crontab; an empty one removes it
+install_crontab() {
+    local content
+    content=$(cat)
+    if [ -n "$content" ]; then printf '%s\n' "$content" | crontab -u "$1" -; else crontab -r -u "$1" 2>/dev/null || true; fi
+}
+
+# refuse_records RECORD…: what the person who keeps the zone has to enter
+refuse_records() {
+    say "itqan: these records are not what the world sees; enter them where the zone is kept, then run this again:"
+    printf '  %s\n' "$@" >&2
+    exit 1
+}
+
+# update_records SERVER: a dynamic update (nsupdate's own words on standard input)
+update_records() {
+    if ! wait_until 30 dig +time=1 +tries=1 "@$1" . SOA; then refuse "name server $1 does not answer"; fi
+    nsupdate -v
+}
+
+# issue_certificate LINEAGE DOMAIN EMAIL DIRECTORY SECONDS: the wildcard by DNS-01, SECONDS for the record to spread
+issue_certificate() {
+    local log account
+    log=$(mktemp)
+    if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
+    if request_certificate "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
+    if grep -q accountDoesNotExist "$log"; then
+        # an authority that lost its memory (Pebble after a restart): our account there is worth nothing
+        account=/etc/letsencrypt/accounts/$(sed -E 's|https://([^/]+).*|\1|' <<<"$4")
+        set_aside "$account"
+        if request_certificate "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
+    fi
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    refuse "certbot got no certificate for $2; its words stand above, the old one (if any) stays"
+}
+request_certificate() {
+    certbot certonly -n --agree-tos -m "$3" --server "$4" --cert-name "$1" -d "$2" -d "*.$2" --force-renewal \
+        --dns-rfc2136 --dns-rfc2136-credentials /etc/letsencrypt/rfc2136.ini --dns-rfc2136-propagation-seconds "$5" </dev/null
+}
+
+# refuse_certificate LINEAGE: with manual DNS nobody can answer the DNS-01 challenge
+refuse_certificate() {
+    refuse "certificate $1 is not as the settings ask, and with itqan:dns.provider manual nothing can answer the DNS-01 challenge: \
+set provider rfc2136, or issue it by hand with certbot certonly --manual --cert-name $1"
+}
+
+# trust_root URL: the root of the copy's own authority becomes one of the system's
+trust_root() {
+    fetch "$1" | place /usr/local/share/ca-certificates/itqan-acme-root.crt root:root 644 openssl x509 -noout -in \
+        /usr/local/share/ca-certificates/itqan-acme-root.crt
+    update-ca-certificates >/dev/null 2>&1
+}
+
+# refuse_chain LINEAGE
+refuse_chain() { refuse "the chain of $1 is not trusted by the system's store: $(openssl verify "/etc/letsencrypt/live/$1/fullchain.pem" 2>&1 | tail -n 1)"; }
+
+# print_root LINEAGE: the root that signed the chain, from the system's store
+print_root() {
+    local chain=/etc/letsencrypt/live/$1/chain.pem hash root
+    hash=$(openssl crl2pkcs7 -nocrl -certfile "$chain" | openssl pkcs7 -print_certs | awk '/BEGIN/ {block = ""} {block = block $0 "\n"} END {printf "%s", block}' \
+        | openssl x509 -noout -issuer_hash)
+    for root in /etc/ssl/certs/"$hash".*; do
+        if openssl verify -CAfile "$root" -untrusted "$chain" "/etc/letsencrypt/live/$1/cert.pem" >/dev/null 2>&1; then
+            openssl x509 -in "$root"
+            return
+        fi
+    done
+}

@@ -1,0 +1,41 @@
+# What every apply may use: words for the person who reads, waiting, whole files.
+
+# say TEXT: a line of progress, to standard error so that standard output stays the unit's answer
+say() { printf '%s\n' "$*" >&2; }
+
+# refuse TEXT: stop with one clear line
+refuse() { say "itqan: $*"; exit 1; }
+
+# wait_until SECONDS COMMAND…: poll every tenth of a second; non-zero when the deadline passes
+wait_until() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if ((SECONDS >= deadline)); then return 1; fi
+        sleep 0.1
+    done
+}
+
+# place PATH OWNER:GROUP MODE [TEST…]: standard input becomes the file, in one rename; when the test then
+# fails, the file that was there comes back and the test's own words are the error
+place() {
+    local path=$1 owner=$2 mode=$3 folder new kept=
+    shift 3
+    folder=$(dirname "$path")
+    mkdir -p "$folder"
+    new=$(mktemp "$folder/.itqan.XXXXXXXX")
+    if ! { cat >"$new" && chown "$owner" "$new" && chmod "$mode" "$new" && sync "$new"; }; then
+        rm -f "$new"
+        refuse "$path: cannot be written (disk full?); the file that was there is untouched"
+    fi
+    if (($#)) && [ -e "$path" ]; then
+        kept=$(mktemp "$folder/.itqan.XXXXXXXX")
+        cp -a --remove-destination "$path" "$kept"
+    fi
+    mv -f "$new" "$path"
+    if (($#)) && ! "$@" >&2; then
+        if [ -n "$kept" ]; then mv -f "$kept" "$path"; else rm -f "$path"; fi
+        refuse "$path: refused by \`$*\`; the file that was there is back"
+    fi
+    if [ -n "$kept" ]; then rm -f "$kept"; fi
+}

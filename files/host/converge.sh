@@ -1,0 +1,35 @@
+# itqan-converge NAME PROBE EXPECT APPLY [OUTPUT] <PAYLOAD
+# Brings one unit of state to what is expected. Keeps no state of its own.
+#   PROBE   bash that prints the state     EXPECT  what it prints when the host is right
+#   APPLY   bash that gets there           OUTPUT  bash whose output the caller wants afterwards
+# Prints `NAME unchanged` or `NAME changed`, then OUTPUT's; exit 1 with the reason or with a diff.
+set -euo pipefail
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+umask 022
+
+observe() { (set +euo pipefail; eval "$1") </dev/null 2>/dev/null || true; }
+
+finish() {
+    printf '%s %s\n' "$name" "$1"
+    if [ -n "$output" ]; then eval "$output" </dev/null; fi
+}
+
+name=$1 probe=$2 expect=$3 apply=$4 output=${5-}
+mkdir -p /run/lock
+exec 9>"/run/lock/itqan-${name//\//-}.lock"
+if ! flock -w 900 9; then refuse "$name: another run holds it for 15 minutes: see \`fuser -v /run/lock/itqan-${name//\//-}.lock\`"; fi
+
+if [ "$(observe "$probe")" = "$expect" ]; then
+    cat >/dev/null # the caller is still writing the payload
+    finish unchanged
+    exit 0
+fi
+
+(eval "$apply") 9>&- >&2
+found=$(observe "$probe")
+if [ "$found" != "$expect" ]; then
+    say "itqan: $name: applied, yet the host is not as expected:"
+    diff -u --label expected <(printf '%s\n' "$expect") --label found <(printf '%s\n' "$found") >&2 || true
+    exit 1
+fi
+finish changed

@@ -1,0 +1,346 @@
+# How the state of the host is seen. Probes only read, print one canonical line for each thing, and never fail.
+
+# probe_file PATH…: owner, mode and digest of regular files
+probe_file() {
+    local path digest
+    for path; do
+        if [ -f "$path" ] && [ ! -L "$path" ]; then
+            digest=$(sha256sum <"$path")
+            printf 'file %s %s sha256:%s\n' "$path" "$(stat -c '%U:%G %a' "$path")" "${digest%% *}"
+        else
+            printf 'file %s absent\n' "$path"
+        fi
+    done
+}
+
+# probe_directory PATH…: owner and mode of directories
+probe_directory() {
+    local path
+    for path; do
+        if [ -d "$path" ]; then
+            printf 'directory %s %s\n' "$path" "$(stat -L -c '%U:%G %a' "$path")"
+        else
+            printf 'directory %s absent\n' "$path"
+        fi
+    done
+}
+
+# probe_link PATH…: where symbolic links point
+probe_link() {
+    local path
+    for path; do
+        if [ -L "$path" ]; then
+            printf 'link %s -> %s\n' "$path" "$(readlink "$path")"
+        else
+            printf 'link %s absent\n' "$path"
+        fi
+    done
+}
+
+# probe_entries DIRECTORY [GLOB]: the names in a directory, sorted
+probe_entries() {
+    printf 'entries %s%s\n' "$1" \
+        "$(find "$1" -mindepth 1 -maxdepth 1 -name "${2:-*}" -printf ' %f\n' 2>/dev/null | LC_ALL=C sort | tr -d '\n')"
+}
+
+# probe_service UNIT…: whether systemd units are enabled and active
+probe_service() {
+    local unit key value load enabled active
+    for unit; do
+        load='' enabled='' active=''
+        while IFS='=' read -r key value; do
+            case $key in
+                LoadState) load=$value ;;
+                UnitFileState) enabled=$value ;;
+                ActiveState) active=$value ;;
+            esac
+        done < <(systemctl show -p LoadState -p UnitFileState -p ActiveState "$unit" 2>/dev/null)
+        if [ "$load" = loaded ] || [ "$load" = masked ]; then
+            printf 'service %s %s %s\n' "$unit" "$enabled" "$active"
+        else
+            printf 'service %s absent\n' "$unit"
+        fi
+    done
+}
+
+# probe_loaded NAME PATTERN FILE…: whether the newest process that matches started after the files changed
+# (to the second: etimes counts whole seconds)
+probe_loaded() {
+    local name=$1 pattern=$2 changed=0 started at path
+    shift 2
+    for path; do
+        at=$(stat -c %Y "$path" 2>/dev/null || echo 0)
+        if ((at > changed)); then changed=$at; fi
+    done
+    # the pattern is anchored: this very text stands in the arguments of the shell that runs it
+    at=$(ps -eo etimes=,args= | awk -v pattern="^$pattern" '
+        {age = $1; sub(/^ *[0-9]+ /, "")}
+        $0 ~ pattern && (youngest == "" || age < youngest) {youngest = age}
+        END {print youngest}')
+    if [ -z "$at" ]; then
+        printf 'loaded %s not running\n' "$name"
+        return
+    fi
+    started=$(($(date +%s) - at + 1))
+    if ((started >= changed)); then
+        printf 'loaded %s current\n' "$name"
+    else
+        printf 'loaded %s stale\n' "$name"
+    fi
+}
+
+# probe_check NAME COMMAND…: whether a read-only check passes
+probe_check() {
+    local name=$1
+    shift
+    if "$@" >/dev/null 2>&1; then printf '%s ok\n' "$name"; else printf '%s failed\n' "$name"; fi
+}
+
+# probe_package NAME[=VERSION]…: installed packages; one of the wanted upstream version prints that version
+probe_package() {
+    local spec name want state
+    declare -A installed=()
+    while read -r name state; do installed[$name]=$state; done < <(
+        dpkg-query -W -f='${Package} ${db:Status-Abbrev}${Version}\n' "${@%%=*}" 2>/dev/null | sed -n 's/^\([^ ]*\) [hi]i */\1 /p'
+    )
+    for spec; do
+        name=${spec%%=*} want=
+        if [[ $spec = *=* ]]; then want=${spec#*=}; fi
+        state=${installed[$name]-absent}
+        if [ "$state" != absent ] && { [ -z "$want" ] || [[ ${state#*:} = "$want"[-+~.]* ]] || [ "${state#*:}" = "$want" ]; }; then
+            state=${want:-installed}
+        fi
+        printf 'package %s %s\n' "$name" "$state"
+    done
+}
+
+# sql STATEMENT: rows from the local server as root, tab separated
+sql() { mysql --no-defaults -N -B -e "$1" </dev/null 2>/dev/null; }
+
+# supervisor_rpc METHOD: Supervisor's XML-RPC over its own socket (supervisorctl starts a Python for it)
+supervisor_rpc() {
+    curl -s -m 5 --unix-socket /run/supervisor.sock -H 'Content-Type: text/xml' http://localhost/RPC2 \
+        -d "<?xml version='1.0'?><methodCall><methodName>$1</methodName><params/></methodCall>" 2>/dev/null || true
+}
+
+# probe_program GROUP: how many of a Supervisor program's processes are in which state
+probe_program() {
+    local process states in_group="<name>group</name>[[:space:]]*<value><string>$1</string>" \
+        in_state='<name>statename</name>[[:space:]]*<value><string>([A-Z]+)'
+    states=$(supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<struct>|\n|g; s|$|\n|' | while read -r process; do
+        if [[ $process =~ $in_group ]] && [[ $process =~ $in_state ]]; then printf '%s\n' "${BASH_REMATCH[1]}"; fi
+    done | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}')
+    printf 'program %s%s\n' "$1" "${states:- absent}"
+}
+
+# probe_database NAME: a schema's character set
+probe_database() {
+    local charset
+    charset=$(sql "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = '$1'")
+    printf 'database %s %s\n' "$1" "${charset:-absent}"
+}
+
+# The 18 privileges that ALL has on a schema in MySQL 8.0; MariaDB has some more.
+SCHEMA_PRIVILEGES="'ALTER','ALTER ROUTINE','CREATE','CREATE ROUTINE','CREATE TEMPORARY TABLES','CREATE VIEW','DELETE','DROP',\
+'EVENT','EXECUTE','INDEX','INSERT','LOCK TABLES','REFERENCES','SELECT','SHOW VIEW','TRIGGER','UPDATE'"
+
+# probe_account USER HOST…: an account's global privileges and the schemas it has, all or some of the rights on
+probe_account() {
+    local user=$1 host grantee
+    shift
+    for host; do
+        grantee="\\'$user\\'@\\'$host\\'"
+        sql "SELECT CONCAT('account $user@$host ', (SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY 1) FROM \
+information_schema.user_privileges WHERE grantee = '$grantee'), IFNULL((SELECT GROUP_CONCAT(entry ORDER BY entry SEPARATOR '') FROM \
+(SELECT CONCAT(' ', table_schema, IF(SUM(privilege_type IN ($SCHEMA_PRIVILEGES)) = 18, ':ALL', ':SOME')) AS entry FROM \
+information_schema.schema_privileges WHERE grantee = '$grantee' GROUP BY table_schema) AS entries), ''))" \
+            | grep . || printf 'account %s@%s absent\n' "$user" "$host"
+    done
+}
+
+# probe_records SERVER NAME TYPE [NAME TYPE]…: what a name server answers ('' = the host's own resolver)
+probe_records() {
+    local server=$1 queries=()
+    shift
+    if (($# == 0)); then return; fi
+    queries=("$@")
+    dig +time=2 +tries=2 ${server:+"@$server"} +noall +answer +nocookie "${queries[@]}" 2>/dev/null \
+        | awk '$4 == "A" || $4 == "AAAA" {sub(/\.$/, "", $1); print "record", $1, $4, $5}' | LC_ALL=C sort -u
+}
+
+# probe_lineage NAME: a certbot lineage: names, whether it lasts 20 days more, and how it is renewed
+probe_lineage() {
+    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names
+    if ! [ -s "$folder/fullchain.pem" ]; then
+        printf 'certificate %s absent\n' "$1"
+        return
+    fi
+    names=$(openssl x509 -in "$folder/fullchain.pem" -noout -ext subjectAltName 2>/dev/null | grep -o 'DNS:[^, ]*' | LC_ALL=C sort | tr '\n' ' ')
+    printf 'certificate %s %s\n' "$1" "${names% }"
+    if openssl x509 -in "$folder/fullchain.pem" -noout -checkend 1728000 >/dev/null 2>&1; then
+        printf 'certificate %s lasts 20 days\n' "$1"
+    else
+        printf 'certificate %s ends within 20 days\n' "$1"
+    fi
+    sed -n 's/^\(server\|authenticator\) = \(.*\)/renewal \1 \2/p' "$conf" 2>/dev/null | LC_ALL=C sort
+}
+
+# probe_crontab USER: a user's crontab, and how many lines of all crontabs run the Laravel scheduler
+probe_crontab() {
+    local count
+    printf 'crontab %s ' "$1"
+    if crontab -l -u "$1" >/dev/null 2>&1; then
+        printf 'sha256:%s\n' "$(crontab -l -u "$1" 2>/dev/null | sha256sum | cut -d' ' -f1)"
+    else
+        printf 'absent\n'
+    fi
+    count=$(cat /var/spool/cron/crontabs/* /etc/cron.d/* /etc/crontab 2>/dev/null | grep -v '^ *#' | grep -c 'schedule:run')
+    printf 'crontabs run the scheduler %s times\n' "$count"
+}
+
+# probe_user USER GROUP…: an account that can log in, and its supplementary groups
+probe_user() {
+    local user=$1 group
+    shift
+    printf 'user %s %s\n' "$user" "$(getent passwd "$user" | cut -d: -f6,7 | grep . || echo absent)"
+    for group; do
+        if id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$group"; then
+            printf 'user %s in %s\n' "$user" "$group"
+        else
+            printf 'user %s not in %s\n' "$user" "$group"
+        fi
+    done
+}
+
+# probe_keyring PATH: fingerprints of the keys in a keyring of apt
+probe_keyring() {
+    printf 'keyring %s%s\n' "$1" "$(gpg --batch --show-keys --with-colons "$1" 2>/dev/null | awk -F: \
+        '$1 == "pub" {primary = 1} $1 == "fpr" && primary {print " " $10; primary = 0}' | LC_ALL=C sort | tr -d '\n')"
+}
+
+# probe_version NAME COMMAND…: the first version number that a command or a file shows
+probe_version() {
+    local name=$1
+    shift
+    printf 'version %s %s\n' "$name" "$("$@" 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1 | grep . || echo absent)"
+}
+
+# probe_held PACKAGE…: which of these are held
+probe_held() {
+    printf 'held%s\n' "$(apt-mark showhold "$@" 2>/dev/null | LC_ALL=C sort | sed 's/^/ /' | tr -d '\n')"
+}
+
+# probe_listening PORT: whether a TCP port is open on loopback only
+probe_listening() {
+    local addresses
+    addresses=$(ss -Hltn "sport = :$1" 2>/dev/null | awk '{sub(/:[0-9]+$/, "", $4); print $4}' | LC_ALL=C sort -u | tr '\n' ' ')
+    case $addresses in
+        '') printf 'port %s closed\n' "$1" ;;
+        '127.0.0.1 ' | '127.0.0.1 [::1] ' | '[::1] ') printf 'port %s local only\n' "$1" ;;
+        *) printf 'port %s open on %s\n' "$1" "${addresses% }" ;;
+    esac
+}
+
+# probe_redis HOST PORT
+probe_redis() { printf 'redis %s:%s %s\n' "$1" "$2" "$(redis-cli -h "$1" -p "$2" ping 2>/dev/null || echo silent)"; }
+
+# probe_unknown DIRECTORY GLOB NAME…: entries that match and are not named
+probe_unknown() {
+    local folder=$1 glob=$2 path name unknown=''
+    shift 2
+    for path in "$folder"/$glob; do
+        name=$(basename "$path")
+        if { [ -e "$path" ] || [ -L "$path" ]; } && [[ " $* " != *" $name "* ]]; then unknown+=" $name"; fi
+    done
+    printf 'unknown %s%s\n' "$folder" "${unknown:- none}"
+}
+
+# probe_host ID VERSION MEMORY DISK: operating system, and whether memory and disk (in 10^9 bytes) are enough;
+# a tenth less is: what a provider sells as 31 GB is a little less to the kernel
+probe_host() {
+    local ID=unknown VERSION_ID='' memory disk
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    printf 'system %s %s\n' "$ID" "$VERSION_ID"
+    memory=$(awk '/^MemTotal:/ {print $2 * 1024}' /proc/meminfo)
+    disk=$(df -B1 --output=size / | tail -n 1)
+    printf 'memory %s\n' "$(enough "$memory" "$3")"
+    printf 'disk %s\n' "$(enough "$disk" "$4")"
+}
+
+enough() { awk -v have="$1" -v want="$2" 'BEGIN {if (have >= want * 9e8) print "enough"; else printf "%.1f GB of %d GB\n", have / 1e9, want}'; }
+
+# probe_chain LINEAGE: whether the system's store trusts a certificate's chain
+probe_chain() {
+    local folder=/etc/letsencrypt/live/$1
+    if openssl verify -untrusted "$folder/chain.pem" "$folder/cert.pem" >/dev/null 2>&1; then
+        printf 'chain %s trusted\n' "$1"
+    else
+        printf 'chain %s not trusted\n' "$1"
+    fi
+}
+
+# probe_ref REPOSITORY BRANCH: the commit of a branch
+probe_ref() {
+    printf 'ref %s %s %s\n' "$1" "$2" "$(git -c safe.directory='*' -C "$1" rev-parse -q --verify "refs/heads/$2" 2>/dev/null || echo absent)"
+}
+
+# probe_checkout PATH: a checkout's origin, and that modes do not count as changes in it
+probe_checkout() {
+    printf 'checkout %s origin %s\n' "$1" "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null || echo absent)"
+    printf 'checkout %s fileMode %s\n' "$1" "$(git config -f "$1/.git/config" core.fileMode 2>/dev/null || echo true)"
+}
+
+# Digests of what dependencies and assets are made from; kept beside what was made
+# (a checkout is read as root with GIT_OPTIONAL_LOCKS=0: nothing is written into it)
+release_git() { GIT_OPTIONAL_LOCKS=0 git -c safe.directory='*' -C "$@"; }
+dependencies_digest() { release_git "$1" ls-tree HEAD composer.json composer.lock composer.debian.json composer.debian.lock 2>/dev/null | sha256sum | cut -d' ' -f1; }
+node_digest() { release_git "$1" ls-tree HEAD package-lock.json 2>/dev/null | sha256sum | cut -d' ' -f1; }
+assets_digest() {
+    release_git "$1" ls-tree HEAD package.json package-lock.json resources vite.config.js tailwind.config.js postcss.config.js 2>/dev/null \
+        | sha256sum | cut -d' ' -f1
+}
+
+# probe_release PATH: commit, local changes, what is installed, built and cached, maintenance mode
+probe_release() {
+    local root=$1 cache=$1/bootstrap/cache cached=''
+    printf 'commit %s\n' "$(release_git "$root" rev-parse -q --verify HEAD 2>/dev/null || echo absent)"
+    printf 'changes %s\n' "$(release_git "$root" status --porcelain --untracked-files=no 2>/dev/null | wc -l | sed 's/^0$/none/')"
+    printf 'vendor %s\n' "$(compare "$(cat "$root/vendor/.itqan-digest" 2>/dev/null)" "$(dependencies_digest "$root")")"
+    if [ -e "$root/package.json" ]; then
+        printf 'build %s\n' "$(compare "$(cat "$root/public/build/.itqan-digest" 2>/dev/null)" "$(assets_digest "$root")")"
+    else
+        printf 'build current\n'
+    fi
+    if [ -s "$cache/config.php" ]; then cached+=' config'; fi
+    if compgen -G "$cache/routes*.php" >/dev/null; then cached+=' routes'; fi
+    if compgen -G "$root/storage/framework/views/*.php" >/dev/null; then cached+=' views'; fi
+    printf 'caches%s\n' "${cached:- none}"
+    if [ -e "$root/storage/framework/down" ]; then printf 'maintenance on\n'; else printf 'maintenance off\n'; fi
+}
+
+compare() { if [ "$1" = "$2" ]; then echo current; else echo stale; fi; }
+
+# probe_permissions ROOT OWNER MODE WRITABLE-OWNER WRITABLE-MODE WRITABLE…: paths that are not as in the table.
+# Under the writable folders only the folders count: their files are made by the running application.
+probe_permissions() {
+    local root=$1 owner=$2 mode=$3 writable_owner=$4 writable_mode=$5 wrong path skip=()
+    shift 5
+    for path; do skip+=(-o -path "$root/$path"); done
+    wrong=$(
+        find "$root" \( -path "$root/node_modules" -o -path "$root/.git" -o -path "$root/.env" "${skip[@]}" \) -prune \
+            -o -type l -o \( -not -user "${owner%:*}" -o -not -group "${owner#*:}" -o -not -perm "$mode" \) \
+            -printf '%P %u:%g %m\n' 2>/dev/null
+        for path; do
+            find "$root/$path" -type d \( -not -user "${writable_owner%:*}" -o -not -group "${writable_owner#*:}" \
+                -o -not -perm "$writable_mode" \) -printf "$path/%P %u:%g %m\n" 2>/dev/null || printf '%s absent\n' "$path"
+        done
+    )
+    if ! [ -d "$root" ]; then
+        printf 'permissions absent\n'
+    elif [ -z "$wrong" ]; then
+        printf 'permissions as in the table\n'
+    else
+        printf 'permissions wrong on %d paths: %s\n' "$(wc -l <<<"$wrong")" "$(head -n 5 <<<"$wrong" | tr '\n' ';' | sed 's/;$//; s/;/; /g')"
+    fi
+}

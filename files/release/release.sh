@@ -1,0 +1,169 @@
+# itqan-release: the release of the application, step by step as the server's document has it.
+#   import PATH BRANCH   <stream   a bare repository from the input of git fast-import
+#   clone                          the application's folder as a checkout of REPOSITORY
+#   deploy REF COMMIT              the nine steps; only what changed is installed and built again
+#   cache                          clear and cache configuration, routes, views; workers restart
+#   permissions                    the table "File Permissions"
+# Reads /etc/itqan/release.conf. git, Composer and npm run as the deploy user, everything of the application
+# as the web user, so that FPM, workers, scheduler and deploys write the same log.
+set -euo pipefail
+export LC_ALL=C.UTF-8
+umask 022
+
+artisan() { (cd "$ROOT" && as "$WEB_USER" "$PHP" artisan "$@") >&2; }
+deploy_git() { as "$DEPLOY_USER" env GIT_SSH_COMMAND="$SSH_COMMAND" git -C "$ROOT" "$@"; }
+installed() { [ -e "$ROOT/vendor/autoload.php" ]; }
+
+# step NUMBER TEXT: named when it fails
+step() {
+    STEP="step $1, $2"
+    say "release: $STEP"
+}
+
+import() {
+    local path=$1 branch=$2
+    mkdir -p "$path"
+    chown "$DEPLOY_USER:$DEPLOY_USER" "$path"
+    if ! [ -e "$path/HEAD" ]; then as "$DEPLOY_USER" git init -q --bare -b "$branch" "$path"; fi
+    as "$DEPLOY_USER" git -C "$path" fast-import --quiet --force --done
+}
+
+clone() {
+    if [ -e "$ROOT/.git" ]; then
+        deploy_git remote set-url origin "$REPOSITORY"
+    else
+        if [ -n "$(ls -A "$ROOT" 2>/dev/null)" ]; then refuse "$ROOT is neither empty nor a git checkout: move it away, or make it one"; fi
+        as "$DEPLOY_USER" env GIT_SSH_COMMAND="$SSH_COMMAND" git clone -q --no-checkout "$REPOSITORY" "$ROOT"
+    fi
+    # the document's chmod -R 755 would otherwise mark every file as modified, and every later pull would refuse
+    deploy_git config core.fileMode false
+}
+
+check() {
+    step 1 "pre-deployment checks"
+    if ! [ -s "$ROOT/.env" ]; then refuse "$ROOT/.env is missing"; fi
+    if grep -qE '^APP_DEBUG="?(true|1)' "$ROOT/.env"; then refuse "APP_DEBUG is on in $ROOT/.env: turn it off"; fi
+    local changed
+    if deploy_git rev-parse -q --verify HEAD >/dev/null && [ -e "$ROOT/artisan" ]; then
+        changed=$(deploy_git status --porcelain --untracked-files=no)
+        if [ -n "$changed" ]; then
+            refuse "$ROOT has local changes, which a release would throw away; commit, stash or revert them first:
+$changed"
+        fi
+    fi
+}
+
+checkout() {
+    local ref=$1 commit=$2 branch=$1
+    step 3 "fetch $ref and check out ${commit:0:12}"
+    deploy_git fetch -q --tags origin
+    if ! deploy_git cat-file -e "$commit^{commit}"; then deploy_git fetch -q origin "$commit"; fi
+    if deploy_git show-ref -q --verify "refs/remotes/origin/$branch"; then
+        deploy_git checkout -q -f -B "$branch" "$commit"
+        deploy_git branch -q --set-upstream-to="origin/$branch"
+    else
+        deploy_git checkout -q -f --detach "$commit"
+    fi
+}
+
+install_dependencies() {
+    if [ "$(dependencies_digest "$ROOT")" = "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then return; fi
+    local file=composer.json
+    if [ -e "$ROOT/$COMPOSER_FILE" ]; then file=$COMPOSER_FILE; fi
+    (cd "$ROOT" && as "$DEPLOY_USER" env COMPOSER="$file" composer install -q --no-dev --optimize-autoloader --no-interaction)
+    dependencies_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/vendor/.itqan-digest" >/dev/null
+}
+
+build_assets() {
+    if ! [ -e "$ROOT/package.json" ]; then return; fi
+    if [ "$(assets_digest "$ROOT")" = "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then return; fi
+    if [ "$(node_digest "$ROOT")" != "$(cat "$ROOT/node_modules/.itqan-digest" 2>/dev/null)" ]; then
+        (cd "$ROOT" && as "$DEPLOY_USER" npm ci --no-audit --no-fund --silent --no-update-notifier)
+        node_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/node_modules/.itqan-digest" >/dev/null
+    fi
+    (cd "$ROOT" && as "$DEPLOY_USER" npm run build --silent >&2)
+    assets_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/public/build/.itqan-digest" >/dev/null
+}
+
+# Composer and npm do not know of each other: both at once
+dependencies_and_assets() {
+    step "4 and 5" "composer install, npm ci and build"
+    local composer=0
+    install_dependencies &
+    local job=$!
+    build_assets
+    wait "$job" || composer=$?
+    if ((composer)); then refuse "composer install failed with exit code $composer: its words stand above"; fi
+}
+
+permissions() {
+    local path
+    chown -R "$APPLICATION_OWNER" "$ROOT"
+    find "$ROOT" \( -path "$ROOT/node_modules" -o -path "$ROOT/.git" -o -type l \) -prune -o -not -perm "$APPLICATION_MODE" \
+        -not -path "$ROOT/.env" -exec chmod "$APPLICATION_MODE" {} +
+    for path in $WRITABLE_PATHS; do
+        mkdir -p "$ROOT/$path"
+        chown -R "$WRITABLE_OWNER" "$ROOT/$path"
+        chmod -R "$WRITABLE_MODE" "$ROOT/$path"
+    done
+    # every PHP process is the web user's; whoever else runs artisan by hand finds a log that the group may write
+    if ! [ -e "$ROOT/storage/logs/laravel.log" ]; then install -o "$WEB_USER" -g "$WEB_USER" -m 664 /dev/null "$ROOT/storage/logs/laravel.log"; fi
+    chown "$WEB_USER:$WEB_USER" "$ROOT"/storage/logs/*.log
+    chmod 664 "$ROOT"/storage/logs/*.log
+}
+
+clear_and_cache() {
+    local what
+    for what in config route view; do artisan "$what:clear"; done
+    for what in config route view; do artisan "$what:cache"; done
+}
+
+deploy() {
+    local ref=$1 commit=$2
+    check
+    if installed; then
+        step 2 "maintenance mode on"
+        artisan down --retry=15
+    fi
+    checkout "$ref" "$commit"
+    dependencies_and_assets
+    permissions_step
+    step 6 "migrate"
+    artisan migrate --force
+    step 7 "clear and cache configuration, routes, views"
+    clear_and_cache
+    step 8 "queue:restart"
+    artisan queue:restart
+    step 9 "maintenance mode off"
+    artisan up
+}
+
+permissions_step() {
+    STEP="file permissions"
+    local mode
+    mode=$(stat -c '%U:%G %a' "$ROOT/.env")
+    permissions
+    chown "${mode% *}" "$ROOT/.env"
+}
+
+cache() {
+    if ! installed; then return; fi
+    STEP="clear and cache"
+    clear_and_cache
+    artisan queue:restart
+}
+
+# shellcheck source=/dev/null
+. /etc/itqan/release.conf
+STEP="start"
+trap 'say "itqan: release: failed in $STEP; maintenance mode stays as it is, run the release again after the cause is gone"' ERR
+exec 8>/run/lock/itqan-release-tool.lock
+if ! flock -w 900 8; then refuse "another release runs"; fi
+case ${1-} in
+    import) import "$2" "$3" ;;
+    clone) clone ;;
+    deploy) deploy "$2" "$3" ;;
+    cache) cache ;;
+    permissions) permissions_step ;;
+    *) refuse "usage: itqan-release import|clone|deploy|cache|permissions" ;;
+esac

@@ -1,0 +1,21 @@
+"""Everything the server's document says, as one typed model read from Pulumi's configuration."""
+
+from .loading import SettingsError, load, merged_config, stack_file_config
+from .model import Settings
+from .parts import OwnerMode, Program
+from .rules import NAMESPACE
+from .secrets import SECRETS, Secret, missing_secrets
+
+__all__ = [
+    "NAMESPACE",
+    "SECRETS",
+    "OwnerMode",
+    "Program",
+    "Secret",
+    "Settings",
+    "SettingsError",
+    "load",
+    "merged_config",
+    "missing_secrets",
+    "stack_file_config",
+]

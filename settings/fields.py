@@ -1,0 +1,54 @@
+"""Types of single values; each says what is allowed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr
+
+
+def text(pattern: str, allowed: str) -> Any:
+    """A string field that matches `pattern` as a whole; `allowed` is shown when it does not."""
+    return Field(pattern=f"^(?:{pattern})$", max_length=8192, description=allowed)
+
+
+LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+Domain = Annotated[str, text(rf"(?:{LABEL}\.)+{LABEL}", "a domain name in lower case, such as itqanway.com")]
+KeyName = Annotated[str, text(r"[A-Za-z0-9][A-Za-z0-9.-]*", "the name of a TSIG key")]
+Hostname = Annotated[str, text(LABEL, "one label: lower case letters, digits, dashes, at most 63")]
+AccountName = Annotated[str, text(r"[a-z_][a-z0-9_-]{0,31}", "a Unix account name")]
+SqlName = Annotated[
+    str, text(r"[A-Za-z][A-Za-z0-9_]{0,31}", "letters, digits, underscores, at most 32, a letter first")
+]
+AbsolutePath = Annotated[
+    str, text(r"(?:/[A-Za-z0-9._-]+)+", "an absolute path of letters, digits, dots, dashes")
+]
+RelativePath = Annotated[
+    str, text(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)*", "a path below the application")
+]
+Mode = Annotated[str, text(r"[0-7]{3,4}", 'an octal mode in quotes, such as "755"')]
+Owner = Annotated[str, text(r"[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*", "owner:group, such as deploy:www-data")]
+Version = Annotated[str, text(r"\d+(?:\.\d+)*", 'a version in quotes, such as "8.4"')]
+IniSize = Annotated[str, text(r"-1|\d+[KMG]", "a size of php.ini in quotes, such as 128M, or -1")]
+HttpsUrl = Annotated[str, text(r"https://[^\s/]+(?:/\S*)?", "a URL that starts with https://")]
+HeaderName = Annotated[str, text(r"[A-Za-z0-9-]+", "a header name")]
+FileName = Annotated[str, text(r"[A-Za-z0-9._-]+\.conf", "a file name that ends in .conf")]
+GitRef = Annotated[str, text(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}", "a branch, a tag or a commit")]
+HostKey = Annotated[
+    str,
+    text(
+        r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/=]+(?: \S+)?",
+        "a public host key, ed25519 or ECDSA (an RSA key fails in Pulumi's plugin)",
+    ),
+]
+Email = Annotated[str, text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
+SingleLine = Annotated[str, text(r"[^\x00-\x1f\x7f]*", "one line of text")]
+Command = Annotated[
+    str,
+    text(
+        r"(?:php|node|bash)\b[^\x00-\x1f\x7f;]*", "a command that starts with php, node or bash, on one line"
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
+EnvironmentName = Annotated[str, text(r"[A-Z][A-Z0-9_]*", "a variable name in capitals")]
+SecretValue = Annotated[SecretStr, Field(min_length=1, description="a secret that is not empty")]

@@ -1,0 +1,171 @@
+"""From Pulumi's configuration to Settings, or to one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from .model import Settings
+from .rules import NAMESPACE, broken_rules
+from .secrets import SECRETS, missing_secrets
+
+
+class SettingsError(Exception):
+    """The configuration is wrong; nothing was touched. `problems` has one line for each mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def load(stack: str, config: Mapping[str, object], root: Path) -> Settings:
+    """Settings of a stack.
+
+    Arguments: `stack`, the stack's name; `config`, its configuration without the namespace, secrets decrypted,
+    structured values as JSON text (as Pulumi hands them over) or as data; `root`, the folder of Pulumi.*.yaml.
+    Raises SettingsError with every mistake, one line each: key path, value, what is allowed.
+    """
+    merged = _with_bases({key: _structured(value) for key, value in config.items()}, root, seen=(stack,))
+    merged.pop("extends", None)
+    problems = [*broken_rules(merged), *_secret_lines(missing_secrets(merged))]
+    try:
+        settings = Settings.model_validate({**merged, "stack": stack})
+    except ValidationError as error:
+        problems = _field_problems(error, merged) + problems
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _field_problems(error: ValidationError, config: Mapping[str, Any]) -> list[str]:
+    """One line for each wrong value; a union's branches (`address or word`) give one line together."""
+    lines = [_line(detail, config) for detail in error.errors() if not _is_missing_secret(detail)]
+    return list(dict.fromkeys(lines))
+
+
+def merged_config(config: Mapping[str, object], root: Path) -> dict[str, Any]:
+    """The configuration merged with the files it extends, not validated; secrets of those files left out.
+
+    Raises SettingsError when a file it extends is missing, unreadable or part of a circle.
+    """
+    return _with_bases({key: _structured(value) for key, value in config.items()}, root, seen=())
+
+
+def stack_file_config(path: Path) -> dict[str, Any]:
+    """The plain values of a Pulumi.<stack>.yaml, without the namespace and without encrypted values."""
+    try:
+        document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    except FileNotFoundError:
+        raise SettingsError([f"{NAMESPACE}:extends: {path.name} does not exist in {path.parent}"]) from None
+    except yaml.YAMLError as error:
+        raise SettingsError([f"{path.name}: not valid YAML: {' '.join(str(error).split())}"]) from None
+    values = document.get("config") or {}
+    plain = {key: _without_secure(value) for key, value in values.items() if key.startswith(f"{NAMESPACE}:")}
+    return {key.removeprefix(f"{NAMESPACE}:"): value for key, value in plain.items() if value is not _SECURE}
+
+
+_SECURE = object()
+
+# How pydantic names the branch of a union in the path of an error.
+UNION_BRANCHES = ("literal[", "lax-or-strict[", "function-")
+
+
+def _without_secure(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            return _SECURE
+        return {k: kept for k, v in value.items() if (kept := _without_secure(v)) is not _SECURE}
+    return value
+
+
+def _structured(value: object) -> object:
+    """Pulumi hands objects and lists over as JSON text; everything else stays what it is."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _with_bases(config: dict[str, Any], root: Path, seen: tuple[str, ...]) -> dict[str, Any]:
+    base = config.get("extends")
+    if not base:
+        return config
+    if base in seen:
+        raise SettingsError([f"{NAMESPACE}:extends: {base}: the files extend each other in a circle"])
+    if not isinstance(base, str) or not re.fullmatch(r"[A-Za-z0-9._-]+", base):
+        raise SettingsError([f"{NAMESPACE}:extends: {base!r}: allowed: the name of a stack"])
+    below = _with_bases(stack_file_config(root / f"Pulumi.{base}.yaml"), root, (*seen, base))
+    return _merge(below, config)
+
+
+def _merge(below: Any, above: Any) -> Any:
+    """`above` laid over `below`: objects key by key, anything else replaced; null takes a key away."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    merged = {key: value for key, value in below.items() if key not in above}
+    merged |= {key: _merge(below.get(key), value) for key, value in above.items() if value is not None}
+    return merged
+
+
+def _is_missing_secret(detail: ErrorDetails) -> bool:
+    return detail["type"] == "missing" and str(detail["loc"][0]) in SECRETS
+
+
+def _secret_lines(missing: list[str]) -> list[str]:
+    return [
+        f"pulumi config set --secret {NAMESPACE}:{name}    # {SECRETS[name].description}" for name in missing
+    ]
+
+
+def _line(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
+    """One line for one mistake: key path, value, what is allowed."""
+    path = [part for part in detail["loc"] if part != "[key]" and not str(part).startswith(UNION_BRANCHES)]
+    where = f"{NAMESPACE}:{'.'.join(str(part) for part in path)}" if path else NAMESPACE
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key; remove it or correct its spelling"
+    if detail["type"] == "missing":
+        return f"{where}: missing; allowed: {_allowed(path, detail)}"
+    if detail["type"] == "value_error":
+        return f"{where}: {detail['ctx']['error']}" if path else str(detail["ctx"]["error"])
+    shown = "(secret)" if path and str(path[0]) in SECRETS else repr(detail["input"])
+    return f"{where}: {shown}: allowed: {_allowed(path, detail)}"
+
+
+def _allowed(path: list[Any], detail: ErrorDetails) -> str:
+    """What the model says of the field at `path`, else what pydantic says."""
+    model: Any = Settings
+    description = None
+    for part in path:
+        fields = getattr(model, "model_fields", None)
+        if fields is None:
+            break
+        field = next((f for name, f in fields.items() if part in (name, f.alias)), None)
+        if field is None:
+            break
+        description = field.description or _inner_description(field)
+        model = _model_of(field.annotation)
+    return description or detail["msg"]
+
+
+def _inner_description(field: Any) -> str | None:
+    for meta in field.metadata:
+        if getattr(meta, "description", None):
+            return str(meta.description)
+    return None
+
+
+def _model_of(annotation: Any) -> Any:
+    """The model behind `Model`, `Model | None` or `list[Model]`."""
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None

@@ -1,0 +1,140 @@
+"""The whole configuration of one stack as one validated model."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from .fields import Domain, EnvironmentName, SecretValue, SingleLine
+from .parts import (
+    Application,
+    Certificate,
+    ConnectionSettings,
+    Database,
+    Dns,
+    Nginx,
+    OwnerMode,
+    Part,
+    Permissions,
+    Php,
+    Program,
+    Redis,
+    Release,
+    Server,
+    Software,
+    Staging,
+)
+
+# Variables of .env that other settings decide; writing them in `environment` too would be a second truth.
+DERIVED_VARIABLES = frozenset(
+    [
+        "APP_KEY",
+        "APP_URL",
+        "APP_DOMAIN",
+        "DB_CONNECTION",
+        "DB_HOST",
+        "DB_PORT",
+        "DB_DATABASE",
+        "DB_USERNAME",
+        "DB_PASSWORD",
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "REVERB_HOST",
+        "REVERB_APP_ID",
+        "REVERB_APP_KEY",
+        "REVERB_APP_SECRET",
+        "MAIL_USERNAME",
+        "MAIL_PASSWORD",
+        "LIVEKIT_API_KEY",
+        "LIVEKIT_API_SECRET",
+    ]
+)
+
+
+def _not_derived(variables: dict[str, str]) -> dict[str, str]:
+    twice = sorted(DERIVED_VARIABLES & variables.keys())
+    if twice:
+        raise ValueError(f"{', '.join(twice)} come from other settings and secrets; remove them here")
+    return variables
+
+
+class Settings(Part):
+    """The whole configuration of one stack."""
+
+    stack: str
+    extends: str | None = None
+    target: Literal["host", "docker"]
+    platform: Literal["ubuntu-22.04", "debian-13"]
+    hardening: Literal["documented", "strict"] = "documented"
+    observe: bool = Field(True, description="true or false")
+    domain: Domain
+    server: Server
+    connection: ConnectionSettings | None = None
+    software: Software
+    application: Application = Application()
+    environment: Annotated[dict[EnvironmentName, SingleLine], AfterValidator(_not_derived)]
+    nginx: Nginx
+    php: Php
+    programs: list[Program]
+    scheduler: Literal["cron", "supervisor"]
+    permissions: Permissions
+    database: Database
+    redis: Redis
+    certificate: Certificate
+    dns: Dns
+    release: Release
+    staging: Staging = Staging()
+
+    ssh_private_key: SecretValue
+    ssh_host_private_key: SecretValue | None = None
+    registrar_private_key: SecretValue | None = None
+    tsig_secret: SecretValue | None = None
+    app_key: SecretValue
+    database_password: SecretValue
+    reverb_app_id: SecretValue
+    reverb_app_key: SecretValue
+    reverb_app_secret: SecretValue
+    mail_username: SecretValue | None = None
+    mail_password: SecretValue | None = None
+    livekit_api_key: SecretValue | None = None
+    livekit_api_secret: SecretValue | None = None
+    deploy_key: SecretValue | None = None
+
+    @cached_property
+    def subnet(self) -> IPv4Network:
+        """The network of a copy: as configured, else a /26 of 10.213.0.0/16 chosen by the stack's name."""
+        if self.staging.subnet:
+            return self.staging.subnet
+        number = int.from_bytes(hashlib.sha256(self.stack.encode()).digest()[:2], "big") % 1024
+        return IPv4Network((0x0AD50000 + number * 64, 26))
+
+    @property
+    def server_address(self) -> IPv4Address:
+        """The IPv4 address of the domain: the host's, or the copy's container's."""
+        return self.server.ipv4 if self.target == "host" else self.subnet[10]  # type: ignore[return-value]
+
+    @property
+    def registrar_address(self) -> IPv4Address:
+        """The address of a copy's registrar container."""
+        return self.subnet[5]
+
+    @property
+    def name_server(self) -> IPv4Address | None:
+        """Where records are asked for and updated; None: what the host's own resolver says."""
+        return self.registrar_address if self.target == "docker" else self.dns.server
+
+    @property
+    def environment_mode(self) -> OwnerMode:
+        """Owner and mode of .env: as documented, or 640 so that only deploy and the web user read it."""
+        if self.hardening == "documented":
+            return self.permissions.environment
+        return OwnerMode(owner=f"{self.server.deploy_user}:{self.server.web_user}", mode="640")
+
+    @property
+    def reverb_host(self) -> str:
+        """Where Reverb listens: every address as documented, loopback when strict (nginx is its only client)."""
+        return "0.0.0.0" if self.hardening == "documented" else "127.0.0.1"

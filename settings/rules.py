@@ -1,0 +1,82 @@
+"""Rules between parts of the configuration, checked on plain data so that they report beside wrong values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+NAMESPACE = "itqan"
+
+
+def broken_rules(config: Mapping[str, Any]) -> list[str]:
+    """One line for each rule between keys that the merged configuration breaks."""
+    return [*_program_rules(config), *_host_rules(config), *_rfc2136_rules(config)]
+
+
+def _program_rules(config: Mapping[str, Any]) -> list[str]:
+    """Names and files are unique; the scheduler runs once (the document has cron *and* a program for it)."""
+    programs = [p for p in _list(config.get("programs")) if isinstance(p, dict)]
+    problems = []
+    for what in ("name", "file"):
+        values = [str(p.get(what)) for p in programs]
+        twice = sorted({value for value in values if values.count(value) > 1})
+        problems += [
+            _line("programs", f"{what} {value} stands twice; each program needs its own") for value in twice
+        ]
+    if config.get("scheduler") != "cron":
+        return problems
+    schedulers = [p.get("name") for p in programs if "schedule:" in str(p.get("command"))]
+    return problems + [
+        _line(
+            "scheduler",
+            f"cron, while program {name} runs the scheduler too, every task twice; keep one of the two",
+        )
+        for name in schedulers
+    ]
+
+
+def _host_rules(config: Mapping[str, Any]) -> list[str]:
+    """A real server needs its address, a pinned connection, an ACME directory and a release of its own."""
+    if config.get("target") != "host":
+        return []
+    needed = {
+        "connection": "host, port, user and hostKey of the server",
+        "server.ipv4": "the IPv4 address that the domain's records point to",
+        "certificate.directory": "the ACME directory; Let's Encrypt's stands in Pulumi.prod.yaml",
+    }
+    problems = [
+        _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not _at(config, path)
+    ]
+    if _at(config, "release.repository") == "sample" and _at(config, "environment.APP_ENV") == "production":
+        problems.append(
+            _line("release.repository", "sample: would replace the application of a production server")
+        )
+    return problems
+
+
+def _rfc2136_rules(config: Mapping[str, Any]) -> list[str]:
+    """Dynamic updates need a primary, a key's name and its secret (RFC 2136, RFC 8945)."""
+    if config.get("target") != "host" or _at(config, "dns.provider") != "rfc2136":
+        return []
+    needed = {"dns.server": "the zone's primary", "dns.keyName": "the TSIG key's name"}
+    problems = [
+        _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not _at(config, path)
+    ]
+    if not config.get("tsigSecret"):
+        problems.append(f"pulumi config set --secret {NAMESPACE}:tsigSecret    # provider rfc2136 needs it")
+    return problems
+
+
+def _line(path: str, text: str) -> str:
+    return f"{NAMESPACE}:{path}: {text}"
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
