@@ -7,7 +7,7 @@ from settings import Settings
 from .dns import tsig_name
 from .part import Part
 from .platform import Platform
-from .render import render
+from .render import managed, render
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
 
@@ -43,7 +43,7 @@ def _authority(settings: Settings) -> Unit:
         "certificates/authority",
         REGISTRAR_CA,
         certificate(settings),
-        then="update-ca-certificates >/dev/null 2>&1",
+        then=call("trust_root", _roots(settings), REGISTRAR_CA),
         probe=call("probe_check", "registrar trusted", "openssl", "verify", REGISTRAR_CA),
         expect="registrar trusted ok",
     )
@@ -55,6 +55,7 @@ def _credentials(settings: Settings) -> Unit:
     return file_unit(
         "certificates/credentials",
         CREDENTIALS,
+        f"# {managed('components/certificates.py')}\n"
         f"dns_rfc2136_server = {settings.name_server}\n"
         "dns_rfc2136_port = 53\n"
         f"dns_rfc2136_name = {tsig_name(settings)}\n"
@@ -96,15 +97,21 @@ def _lineage(settings: Settings) -> Unit:
     )
 
 
+def _roots(settings: Settings) -> str:
+    """Where a copy's authority gives out its root, which is a new one after each restart of it."""
+    return f"https://{settings.registrar_address}:15000/roots/0"
+
+
 def _root(settings: Settings) -> Unit:
     """The root that signed the site: a copy fetches its authority's, a real host has it in the system's store."""
     copy = settings.target == "docker"
-    roots = f"https://{settings.registrar_address}:15000/roots/0"
     return Unit(
         name="certificates/root",
         probe=call("probe_chain", settings.certificate.lineage),
         expect=f"chain {settings.certificate.lineage} trusted",
-        apply=call("trust_root", roots) if copy else call("refuse_chain", settings.certificate.lineage),
+        apply=call("trust_root", _roots(settings), REGISTRAR_CA)
+        if copy
+        else call("refuse_chain", settings.certificate.lineage),
         output=call("print_root", settings.certificate.lineage),
     )
 

@@ -6,6 +6,7 @@ from settings import Settings
 
 from .part import Part
 from .platform import Platform
+from .render import managed
 from .services import service_unit
 from .unit import Unit, call, digest, lines
 
@@ -15,7 +16,7 @@ def crontab(settings: Settings) -> str:
     if settings.scheduler != "cron":
         return ""
     command = f"cd {settings.application.path} && php artisan schedule:run >> /dev/null 2>&1"
-    return f"# managed by itqan, components/cron.py: changes here are drift\n* * * * * {command}\n"
+    return f"# {managed('components/cron.py')}\n* * * * * {command}\n"
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:

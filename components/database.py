@@ -6,6 +6,7 @@ from settings import Settings
 
 from .part import Part
 from .platform import Platform
+from .render import managed
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
 
@@ -20,9 +21,11 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
 def _client(settings: Settings) -> Unit:
     """How root's own tools log in as the application: also the proof that its password is the right one."""
     database = settings.database
+    password = settings.database_password.get_secret_value().replace("\\", "\\\\").replace('"', '\\"')
     content = (
+        f"# {managed('components/database.py')}\n"
         f"[client]\nhost={database.host}\nport={database.port}\nuser={database.user}\n"
-        f"password={settings.database_password.get_secret_value()}\n"
+        f'password="{password}"\n'  # quoted: an option file takes # for a comment, a backslash for an escape
     )
     return file_unit("database/client", CLIENT_FILE, content, mode="600", secret=True)
 
@@ -46,8 +49,7 @@ def _schema(settings: Settings) -> Unit:
     return Unit(
         name="database/schema",
         probe=lines(
-            call("probe_database", database.name),
-            call("probe_account", database.user, *hosts),
+            call("probe_schema", database.name, database.user, *hosts),
             call(
                 "probe_check", "database login", "mysql", f"--defaults-file={CLIENT_FILE}", "-e", "SELECT 1"
             ),

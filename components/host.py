@@ -6,7 +6,7 @@ from settings import Settings
 
 from .part import Part
 from .platform import Platform
-from .render import host_script
+from .render import host_script, managed
 from .unit import CONVERGE, Unit, call, file_unit, lines
 
 
@@ -91,7 +91,7 @@ def _sudo(settings: Settings) -> Unit:
     return file_unit(
         "host/sudo",
         f"/etc/sudoers.d/{user}",
-        f"{user} ALL=(ALL) NOPASSWD:ALL\n",
+        f"# {managed('components/host.py')}\n{user} ALL=(ALL) NOPASSWD:ALL\n",
         mode="440",
         test=("visudo", "-cq"),
     )

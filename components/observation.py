@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from .render import text
 from .unit import Unit
 
-PIECE = 2700  # bytes of output per line, so that a line in base64 stays below PIPE_BUF and lines never mix
 TIMEOUT = 60  # seconds for all probes together
+SEPARATOR = b"\x1f"  # a newline inside a line of the program's output
 
 
 @dataclass(frozen=True)
@@ -58,21 +57,25 @@ class State:
 
 
 def script(units: Iterable[Unit]) -> str:
-    """The bash program that runs every probe side by side and prints `name base64` lines."""
+    """The bash program that runs every probe side by side and prints lines `name piece`."""
     probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
     return f"{text('host/probes.sh')}\n{text('host/observe.sh')}\n{probes}\nwait\nprintf 'done\\n'\n"
 
 
-def parse(output: str, units: Iterable[Unit]) -> list[State]:
+def parse(output: bytes, units: Iterable[Unit]) -> list[State]:
     """The states in the program's output. Raises Unreachable when it was cut short."""
-    *lines, last = output.splitlines() or [""]
-    if last != "done":
+    *lines, last = output.split(b"\n")[:-1] or [b""]
+    if last != b"done":
         raise Unreachable("the observation was cut short: the host ended the connection or has no bash")
-    pieces: dict[str, bytes] = {}
+    pieces: dict[bytes, bytes] = {}
     for line in lines:
-        name, _, piece = line.partition(" ")
-        pieces[name] = pieces.get(name, b"") + base64.b64decode(piece)
-    return [State(unit, pieces.get(unit.name, b"").decode(errors="replace").rstrip("\n")) for unit in units]
+        name, _, piece = line.partition(b" ")
+        pieces[name] = pieces.get(name, b"") + piece
+    return [State(unit, _text(pieces.get(unit.name.encode(), b""))) for unit in units]
+
+
+def _text(found: bytes) -> str:
+    return found.replace(SEPARATOR, b"\n").decode(errors="replace").rstrip("\n")
 
 
 async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) -> list[State]:
@@ -93,7 +96,7 @@ async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) ->
             await asyncio.sleep(0.1)
 
 
-async def _run(endpoint: Endpoint, program: str) -> str:
+async def _run(endpoint: Endpoint, program: str) -> bytes:
     """Run a bash program as root on the host. Raises ConnectionRefusedError, or Unreachable for any other failure."""
     import asyncssh
 
@@ -113,7 +116,11 @@ async def _run(endpoint: Endpoint, program: str) -> str:
             compression_algs=None,
         ) as connection:
             result = await connection.run(
-                "sudo -n bash" if endpoint.sudo else "bash", input=program, check=False, timeout=TIMEOUT
+                "sudo -n bash" if endpoint.sudo else "bash",
+                input=program.encode(),
+                encoding=None,
+                check=False,
+                timeout=TIMEOUT,
             )
     except ConnectionRefusedError:
         raise
@@ -129,9 +136,13 @@ async def _run(endpoint: Endpoint, program: str) -> str:
         reason = str(error) or type(error).__name__
     else:
         if result.exit_status == 0 or result.stdout:
-            return str(result.stdout)
-        reason = f"bash as root failed: {str(result.stderr).strip() or result.exit_status}"
+            return _bytes(result.stdout)
+        reason = f"bash as root failed: {_bytes(result.stderr).decode().strip() or result.exit_status}"
     raise Unreachable(_failed(endpoint, reason))
+
+
+def _bytes(output: str | bytes | None) -> bytes:
+    return output.encode() if isinstance(output, str) else output or b""
 
 
 def _failed(endpoint: Endpoint, reason: str) -> str:

@@ -23,7 +23,7 @@ def export(target: Target) -> None:
     pulumi.export("units", len(target.units))
     pulumi.export(
         "ledger",
-        pulumi.Output.secret(target.entries).apply(
-            lambda entries: {name: entry.to_output() for name, entry in entries.items()}
+        pulumi.Output.secret(
+            target.entries.apply(lambda entries: {name: entry.to_output() for name, entry in entries.items()})
         ),
     )

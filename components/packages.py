@@ -6,6 +6,7 @@ from settings import Settings
 
 from .part import Part
 from .platform import Package, Platform, Source
+from .render import managed
 from .unit import Unit, call, file_line, file_unit, lines
 
 
@@ -22,6 +23,7 @@ def _keyring(source: Source) -> str:
 
 def _deb822(source: Source) -> str:
     return (
+        f"# {managed('components/packages.py')}\n"
         f"Types: deb\nURIs: {source.uri}\nSuites: {source.suite}\nComponents: {source.component}\n"
         f"Signed-By: {_keyring(source)}\n"
     )
@@ -54,7 +56,8 @@ def _pins(settings: Settings, platform: Platform) -> Unit:
         for package in platform.wanted(settings)
         if (version := package.version(settings))
     ]
-    return file_unit("packages/pins", "/etc/apt/preferences.d/itqan", "\n".join(entries))
+    header = f"# {managed('components/packages.py')}\n"
+    return file_unit("packages/pins", "/etc/apt/preferences.d/itqan", header + "\n".join(entries))
 
 
 def _glob(version: str) -> str:

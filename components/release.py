@@ -12,7 +12,7 @@ from settings import Settings, SettingsError
 
 from .part import Part
 from .platform import Platform
-from .render import host_script, render
+from .render import host_script, managed, render
 from .sample import BRANCH, sample_repository
 from .unit import Unit, call, file_unit, lines
 
@@ -186,9 +186,8 @@ def _conf(settings: Settings, platform: Platform) -> str:
         "WRITABLE_MODE": writable.mode,
         "WRITABLE_PATHS": " ".join(writable.paths),
     }
-    return "# managed by itqan, components/release.py\n" + "".join(
-        f"{k}={shlex.quote(v)}\n" for k, v in values.items()
-    )
+    assignments = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+    return f"# {managed('components/release.py')}\n{assignments}"
 
 
 def _origin() -> Unit:

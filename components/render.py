@@ -26,13 +26,17 @@ def _environment() -> Environment:
     )
 
 
+def managed(source: str) -> str:
+    """The first line of every file that the stack writes, without the comment sign."""
+    return f"managed by itqan, {source}: changes here are drift"
+
+
 def render(template: str, **values: object) -> str:
     """The text of files/`template` with `values`.
 
     Raises jinja2.UndefinedError for a variable without a value, jinja2.TemplateNotFound for a wrong name.
     """
-    header = f"managed by itqan, files/{template}: changes here are drift"
-    return _environment().get_template(template).render(managed=header, **values)
+    return _environment().get_template(template).render(managed=managed(f"files/{template}"), **values)
 
 
 def text(name: str) -> str:
@@ -45,4 +49,5 @@ LIBRARY = ("host/probes.sh", "host/base.sh", "host/apt.sh", "host/applies.sh")
 
 def host_script(name: str) -> str:
     """A program of files/ for the host: the library, then the program."""
-    return "#!/bin/bash\n" + "\n".join(text(part) for part in (*LIBRARY, name))
+    body = "\n".join(text(part) for part in (*LIBRARY, name))
+    return f"#!/bin/bash\n# {managed(f'files/{name}')}\n{body}"

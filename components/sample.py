@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from .render import FILES
 
@@ -58,25 +59,25 @@ def _stream(contents: dict[str, bytes], modes: dict[str, str]) -> str:
 
 
 def _commit_id(contents: dict[str, bytes], modes: dict[str, str]) -> str:
-    root: dict[str, object] = {}
+    root: dict[str, Any] = {}
     for name, content in contents.items():
         *folders, leaf = name.split("/")
         node = root
         for folder in folders:
-            node = node.setdefault(folder, {})  # type: ignore[assignment]
+            node = node.setdefault(folder, {})
         node[leaf] = (modes[name], _object("blob", content))
     text = f"tree {_tree(root)}\nauthor {SIGNATURE}\ncommitter {SIGNATURE}\n\n{MESSAGE}"
     return _object("commit", text.encode())
 
 
-def _tree(node: dict[str, object]) -> str:
+def _tree(node: dict[str, Any]) -> str:
     """A tree's id; git sorts folders as if their names ended in a slash."""
     entries = []
     for name, child in node.items():
         if isinstance(child, dict):
             entries.append((f"{name}/", b"40000 " + name.encode(), _tree(child)))
         else:
-            mode, blob = child  # type: ignore[misc]
+            mode, blob = child
             entries.append((name, f"{mode} {name}".encode(), blob))
     body = b"".join(head + b"\0" + bytes.fromhex(object_id) for _, head, object_id in sorted(entries))
     return _object("tree", body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 
 def text(pattern: str, allowed: str) -> Any:
@@ -52,3 +52,11 @@ Command = Annotated[
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
 EnvironmentName = Annotated[str, text(r"[A-Z][A-Z0-9_]*", "a variable name in capitals")]
 SecretValue = Annotated[SecretStr, Field(min_length=1, description="a secret that is not empty")]
+
+
+def _whole_lines(key: SecretStr) -> SecretStr:
+    """`pulumi config set` takes the last newline away, and OpenSSH refuses a key file without it."""
+    return SecretStr(key.get_secret_value().rstrip("\n") + "\n")
+
+
+PrivateKey = Annotated[SecretValue, AfterValidator(_whole_lines)]

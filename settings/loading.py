@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -34,20 +34,29 @@ def load(stack: str, config: Mapping[str, object], root: Path) -> Settings:
     """
     merged = _with_bases({key: _structured(value) for key, value in config.items()}, root, seen=(stack,))
     merged.pop("extends", None)
-    problems = [*broken_rules(merged), *_secret_lines(missing_secrets(merged))]
+    missing = missing_secrets(merged)
+    problems = [*broken_rules(merged), *_secret_lines(missing)]
     try:
         settings = Settings.model_validate({**merged, "stack": stack})
     except ValidationError as error:
-        problems = _field_problems(error, merged) + problems
+        problems = _field_problems(error, missing) + problems
     if problems:
         raise SettingsError(problems)
     return settings
 
 
-def _field_problems(error: ValidationError, config: Mapping[str, Any]) -> list[str]:
-    """One line for each wrong value; a union's branches (`address or word`) give one line together."""
-    lines = [_line(detail, config) for detail in error.errors() if not _is_missing_secret(detail)]
+def _field_problems(error: ValidationError, missing: list[str]) -> list[str]:
+    """One line for each wrong value; a union's branches (`address or word`) give one line together.
+
+    `missing` names the secrets that have a line of their own already.
+    """
+    lines = [_line(detail) for detail in error.errors() if not _is_missing_secret(detail, missing)]
     return list(dict.fromkeys(lines))
+
+
+def _is_missing_secret(detail: ErrorDetails, missing: list[str]) -> bool:
+    name = detail["loc"][0] if detail["loc"] else None
+    return name in missing or (name in SECRETS and detail["type"] == "missing")
 
 
 def merged_config(config: Mapping[str, object], root: Path) -> dict[str, Any]:
@@ -66,7 +75,9 @@ def stack_file_config(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{NAMESPACE}:extends: {path.name} does not exist in {path.parent}"]) from None
     except yaml.YAMLError as error:
         raise SettingsError([f"{path.name}: not valid YAML: {' '.join(str(error).split())}"]) from None
-    values = document.get("config") or {}
+    values = (document.get("config") or {}) if isinstance(document, dict) else document
+    if not isinstance(values, dict):
+        raise SettingsError([f"{path.name}: `config` is not a map of keys and values"])
     plain = {key: _without_secure(value) for key, value in values.items() if key.startswith(f"{NAMESPACE}:")}
     return {key.removeprefix(f"{NAMESPACE}:"): value for key, value in plain.items() if value is not _SECURE}
 
@@ -104,7 +115,8 @@ def _with_bases(config: dict[str, Any], root: Path, seen: tuple[str, ...]) -> di
     if not isinstance(base, str) or not re.fullmatch(r"[A-Za-z0-9._-]+", base):
         raise SettingsError([f"{NAMESPACE}:extends: {base!r}: allowed: the name of a stack"])
     below = _with_bases(stack_file_config(root / f"Pulumi.{base}.yaml"), root, (*seen, base))
-    return _merge(below, config)
+    merged: dict[str, Any] = _merge(below, config)
+    return merged
 
 
 def _merge(below: Any, above: Any) -> Any:
@@ -116,17 +128,13 @@ def _merge(below: Any, above: Any) -> Any:
     return merged
 
 
-def _is_missing_secret(detail: ErrorDetails) -> bool:
-    return detail["type"] == "missing" and str(detail["loc"][0]) in SECRETS
-
-
 def _secret_lines(missing: list[str]) -> list[str]:
     return [
         f"pulumi config set --secret {NAMESPACE}:{name}    # {SECRETS[name].description}" for name in missing
     ]
 
 
-def _line(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
+def _line(detail: ErrorDetails) -> str:
     """One line for one mistake: key path, value, what is allowed."""
     path = [part for part in detail["loc"] if part != "[key]" and not str(part).startswith(UNION_BRANCHES)]
     where = f"{NAMESPACE}:{'.'.join(str(part) for part in path)}" if path else NAMESPACE
@@ -143,24 +151,31 @@ def _line(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
 def _allowed(path: list[Any], detail: ErrorDetails) -> str:
     """What the model says of the field at `path`, else what pydantic says."""
     model: Any = Settings
-    description = None
-    for part in path:
+    description = annotation = None
+    for part in (part for part in path if not isinstance(part, int)):
         fields = getattr(model, "model_fields", None)
         if fields is None:
             break
         field = next((f for name, f in fields.items() if part in (name, f.alias)), None)
         if field is None:
             break
-        description = field.description or _inner_description(field)
-        model = _model_of(field.annotation)
-    return description or detail["msg"]
+        description = field.description or _inner_description(field.metadata)
+        annotation = field.annotation
+        model = _model_of(annotation)
+    element = _element_description(annotation, is_key=detail["loc"][-1] == "[key]")
+    return description or element or {"missing": "see Pulumi.prod.yaml"}.get(detail["type"], detail["msg"])
 
 
-def _inner_description(field: Any) -> str | None:
-    for meta in field.metadata:
-        if getattr(meta, "description", None):
-            return str(meta.description)
-    return None
+def _element_description(annotation: Any, is_key: bool) -> str | None:
+    """What is allowed for the elements of a `dict[key, value]` or a `list[value]`."""
+    arguments = get_args(annotation)
+    if not arguments:
+        return None
+    return _inner_description(getattr(arguments[0 if is_key else -1], "__metadata__", ()))
+
+
+def _inner_description(metadata: Iterable[Any]) -> str | None:
+    return next((str(found) for meta in metadata if (found := getattr(meta, "description", None))), None)
 
 
 def _model_of(annotation: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .fields import Domain, EnvironmentName, SecretValue, SingleLine
+from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine
 from .parts import (
     Application,
     Certificate,
@@ -89,9 +89,9 @@ class Settings(Part):
     release: Release
     staging: Staging = Staging()
 
-    ssh_private_key: SecretValue
-    ssh_host_private_key: SecretValue | None = None
-    registrar_private_key: SecretValue | None = None
+    ssh_private_key: PrivateKey
+    ssh_host_private_key: PrivateKey | None = None
+    registrar_private_key: PrivateKey | None = None
     tsig_secret: SecretValue | None = None
     app_key: SecretValue
     database_password: SecretValue
@@ -102,7 +102,7 @@ class Settings(Part):
     mail_password: SecretValue | None = None
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
-    deploy_key: SecretValue | None = None
+    deploy_key: PrivateKey | None = None
 
     @cached_property
     def subnet(self) -> IPv4Network:

@@ -39,7 +39,7 @@ def _camel(name: str) -> str:
 class Part(BaseModel):
     """A part of the configuration; keys are written in camelCase, unknown ones are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_camel, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_camel)
 
 
 class Server(Part):

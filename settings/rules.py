@@ -18,7 +18,7 @@ def _program_rules(config: Mapping[str, Any]) -> list[str]:
     programs = [p for p in _list(config.get("programs")) if isinstance(p, dict)]
     problems = []
     for what in ("name", "file"):
-        values = [str(p.get(what)) for p in programs]
+        values = [str(p[what]) for p in programs if what in p]
         twice = sorted({value for value in values if values.count(value) > 1})
         problems += [
             _line("programs", f"{what} {value} stands twice; each program needs its own") for value in twice

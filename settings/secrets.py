@@ -64,5 +64,5 @@ SECRETS: dict[str, Secret] = {
 
 def missing_secrets(config: Mapping[str, object]) -> list[str]:
     """Names of the secrets that this configuration (merged with its bases) needs and does not have."""
-    target = config.get("target")
+    target = str(config.get("target"))
     return [name for name, secret in SECRETS.items() if target in secret.targets and not config.get(name)]

@@ -7,7 +7,7 @@ set_aside() {
         if [ ! -e "$path" ] && [ ! -L "$path" ]; then continue; fi
         mkdir -p "$store"
         say "$path is not of this stack: moved to $store"
-        mv -T "$path" "$store/$(basename "$path").$(date +%Y%m%dT%H%M%S)"
+        mv -T --backup=numbered "$path" "$store/$(basename "$path").$(date +%Y%m%dT%H%M%S)"
     done
 }
 
@@ -153,10 +153,11 @@ refuse_certificate() {
 set provider rfc2136, or issue it by hand with certbot certonly --manual --cert-name $1"
 }
 
-# trust_root URL: the root of the copy's own authority becomes one of the system's
+# trust_root URL AUTHORITY: the root of the copy's own authority becomes one of the system's; AUTHORITY signs its endpoint
 trust_root() {
-    fetch "$1" | place /usr/local/share/ca-certificates/itqan-acme-root.crt root:root 644 openssl x509 -noout -in \
-        /usr/local/share/ca-certificates/itqan-acme-root.crt
+    local root=/usr/local/share/ca-certificates/itqan-acme-root.crt
+    if ! wait_until 30 curl -fs --cacert "$2" -o /dev/null "$1"; then refuse "$1: the ACME authority does not answer"; fi
+    curl -fsS --cacert "$2" "$1" | place "$root" root:root 644 openssl x509 -noout -in "$root"
     update-ca-certificates >/dev/null 2>&1
 }
 

@@ -37,10 +37,10 @@ probe_link() {
     done
 }
 
-# probe_entries DIRECTORY [GLOB]: the names in a directory, sorted
+# probe_entries DIRECTORY [GLOB]: the names in a directory, sorted; hidden ones are nobody's configuration
 probe_entries() {
     printf 'entries %s%s\n' "$1" \
-        "$(find "$1" -mindepth 1 -maxdepth 1 -name "${2:-*}" -printf ' %f\n' 2>/dev/null | LC_ALL=C sort | tr -d '\n')"
+        "$(find "$1" -mindepth 1 -maxdepth 1 -name "${2:-*}" -not -name '.*' -printf ' %f\n' 2>/dev/null | LC_ALL=C sort | tr -d '\n')"
 }
 
 # probe_service UNIT…: whether systemd units are enabled and active
@@ -133,29 +133,25 @@ probe_program() {
     printf 'program %s%s\n' "$1" "${states:- absent}"
 }
 
-# probe_database NAME: a schema's character set
-probe_database() {
-    local charset
-    charset=$(sql "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = '$1'")
-    printf 'database %s %s\n' "$1" "${charset:-absent}"
-}
-
 # The 18 privileges that ALL has on a schema in MySQL 8.0; MariaDB has some more.
 SCHEMA_PRIVILEGES="'ALTER','ALTER ROUTINE','CREATE','CREATE ROUTINE','CREATE TEMPORARY TABLES','CREATE VIEW','DELETE','DROP',\
 'EVENT','EXECUTE','INDEX','INSERT','LOCK TABLES','REFERENCES','SELECT','SHOW VIEW','TRIGGER','UPDATE'"
 
-# probe_account USER HOST…: an account's global privileges and the schemas it has, all or some of the rights on
-probe_account() {
-    local user=$1 host grantee
-    shift
+# probe_schema NAME USER HOST…: a schema's character set; an account's global privileges, and the schemas on which
+# it has all or some rights. One call of the client, which takes longer to start than to ask.
+probe_schema() {
+    local name=$1 user=$2 host grantee statements
+    shift 2
+    statements="SELECT CONCAT('database $name ', IFNULL((SELECT default_character_set_name FROM information_schema.schemata \
+WHERE schema_name = '$name'), 'absent'));"
     for host; do
         grantee="\\'$user\\'@\\'$host\\'"
-        sql "SELECT CONCAT('account $user@$host ', (SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY 1) FROM \
-information_schema.user_privileges WHERE grantee = '$grantee'), IFNULL((SELECT GROUP_CONCAT(entry ORDER BY entry SEPARATOR '') FROM \
-(SELECT CONCAT(' ', table_schema, IF(SUM(privilege_type IN ($SCHEMA_PRIVILEGES)) = 18, ':ALL', ':SOME')) AS entry FROM \
-information_schema.schema_privileges WHERE grantee = '$grantee' GROUP BY table_schema) AS entries), ''))" \
-            | grep . || printf 'account %s@%s absent\n' "$user" "$host"
+        statements+="SELECT CONCAT('account $user@$host ', IFNULL((SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY 1) FROM \
+information_schema.user_privileges WHERE grantee = '$grantee'), 'absent'), IFNULL((SELECT GROUP_CONCAT(entry ORDER BY entry SEPARATOR '') \
+FROM (SELECT CONCAT(' ', table_schema, IF(SUM(privilege_type IN ($SCHEMA_PRIVILEGES)) = 18, ':ALL', ':SOME')) AS entry FROM \
+information_schema.schema_privileges WHERE grantee = '$grantee' GROUP BY table_schema) AS entries), ''));"
     done
+    sql "$statements"
 }
 
 # probe_records SERVER NAME TYPE [NAME TYPE]…: what a name server answers ('' = the host's own resolver)

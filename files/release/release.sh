@@ -70,7 +70,7 @@ install_dependencies() {
     if [ "$(dependencies_digest "$ROOT")" = "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then return; fi
     local file=composer.json
     if [ -e "$ROOT/$COMPOSER_FILE" ]; then file=$COMPOSER_FILE; fi
-    (cd "$ROOT" && as "$DEPLOY_USER" env COMPOSER="$file" composer install -q --no-dev --optimize-autoloader --no-interaction)
+    (cd "$ROOT" && as "$DEPLOY_USER" env COMPOSER="$file" composer install --no-dev --optimize-autoloader --no-interaction --no-progress >&2)
     dependencies_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/vendor/.itqan-digest" >/dev/null
 }
 
@@ -78,10 +78,10 @@ build_assets() {
     if ! [ -e "$ROOT/package.json" ]; then return; fi
     if [ "$(assets_digest "$ROOT")" = "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then return; fi
     if [ "$(node_digest "$ROOT")" != "$(cat "$ROOT/node_modules/.itqan-digest" 2>/dev/null)" ]; then
-        (cd "$ROOT" && as "$DEPLOY_USER" npm ci --no-audit --no-fund --silent --no-update-notifier)
+        (cd "$ROOT" && as "$DEPLOY_USER" npm ci --no-audit --no-fund --no-progress --loglevel=error --no-update-notifier >&2)
         node_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/node_modules/.itqan-digest" >/dev/null
     fi
-    (cd "$ROOT" && as "$DEPLOY_USER" npm run build --silent >&2)
+    (cd "$ROOT" && as "$DEPLOY_USER" npm run build --loglevel=error >&2)
     assets_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/public/build/.itqan-digest" >/dev/null
 }
 
@@ -156,7 +156,8 @@ cache() {
 # shellcheck source=/dev/null
 . /etc/itqan/release.conf
 STEP="start"
-trap 'say "itqan: release: failed in $STEP; maintenance mode stays as it is, run the release again after the cause is gone"' ERR
+# EXIT and not ERR: a trap for ERR does not see what fails inside a function
+trap 'if (($?)); then say "itqan: release: failed in $STEP; maintenance mode stays as it is, run the release again after the cause is gone"; fi' EXIT
 exec 8>/run/lock/itqan-release-tool.lock
 if ! flock -w 900 8; then refuse "another release runs"; fi
 case ${1-} in
