@@ -31,6 +31,9 @@ Owner = Annotated[str, text(r"[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*", "owner:group
 Version = Annotated[str, text(r"\d+(?:\.\d+)*", 'a version in quotes, such as "8.4"')]
 IniSize = Annotated[str, text(r"-1|\d+[KMG]", "a size of php.ini in quotes, such as 128M, or -1")]
 HttpsUrl = Annotated[str, text(r"https://[^\s/]+(?:/\S*)?", "a URL that starts with https://")]
+HeaderValue = Annotated[
+    str, text(r'[^\x00-\x1f\x7f"\\$]*', 'one line of text without ", \\ and $, which nginx would interpret')
+]
 HeaderName = Annotated[str, text(r"[A-Za-z0-9-]+", "a header name")]
 FileName = Annotated[str, text(r"[A-Za-z0-9._-]+\.conf", "a file name that ends in .conf")]
 GitRef = Annotated[str, text(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}", "a branch, a tag or a commit")]

@@ -15,6 +15,7 @@ from .fields import (
     FileName,
     GitRef,
     HeaderName,
+    HeaderValue,
     HostKey,
     Hostname,
     HttpsUrl,
@@ -87,7 +88,7 @@ class Nginx(Part):
     """Section "Nginx Configuration"."""
 
     site: str = text(r"[A-Za-z0-9_-]+", "a file name of letters, digits, dashes")
-    headers: dict[HeaderName, SingleLine] = {}
+    headers: dict[HeaderName, HeaderValue] = {}
 
 
 class Pool(Part):

@@ -1,0 +1,5 @@
+export default {
+    content: ['./resources/**/*.blade.php', './resources/**/*.js'],
+    theme: { extend: {} },
+    plugins: [],
+};

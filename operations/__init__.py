@@ -1,0 +1,1 @@
+"""The command line `./itqan`: prepares the machine, runs the Pulumi engine, reports."""

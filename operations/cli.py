@@ -1,0 +1,141 @@
+"""The commands of `./itqan`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from .errors import OperationError
+from .machine import ready_engine
+from .stack import PRODUCTION, STAGING, ready_stack
+from .steps import Steps
+
+# Exit statuses that scripts can rely on.
+AS_EXPECTED, FAILED, DIFFERENT = 0, 1, 2
+INTERRUPTED = 130
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are ours: argparse's exit status 2 means `differences found` here."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises OperationError with the message and the line that helps."""
+        raise OperationError(f"{message}\nitqan: for help type: ./{self.prog} --help")
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Bring the stack up; change only what is not as it should be"""
+    from .run import run_up
+    from .summary import summary, write_root_certificate
+
+    start, steps = time.monotonic(), Steps()
+    stack = ready_stack(arguments.stack, steps)
+    record = run_up(stack)
+    write_root_certificate(stack.name, record.outputs)
+    print(summary(stack, record, steps.durations, time.monotonic() - start))
+    return AS_EXPECTED
+
+
+def preview(arguments: argparse.Namespace) -> int:
+    """Show what `up` would change; exit status 2 if anything"""
+    from .run import run_preview
+
+    stack = ready_stack(arguments.stack, Steps())
+    record = run_preview(stack, ["--diff"] if arguments.diff else [])
+    return DIFFERENT if record.differs else AS_EXPECTED
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """Remove everything that the stack made"""
+    from .down import take_down
+
+    _confirm(arguments.stack, arguments.yes)
+    take_down(arguments.stack, Steps(), images=arguments.images)
+    print(f"itqan {arguments.stack} is down")
+    return AS_EXPECTED
+
+
+def outputs(arguments: argparse.Namespace) -> int:
+    """Print what the stack tells of itself: url, address, ssh, …"""
+    engine = ready_engine(Steps())
+    found = json.loads(engine.call("stack", "output", "--json", "--stack", arguments.stack))
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    else:
+        for name, value in found.items():
+            print(f"{name:<16} {value if isinstance(value, str) else json.dumps(value)}")
+    return AS_EXPECTED
+
+
+def env(arguments: argparse.Namespace) -> int:
+    """Print exports for a shell, for plain `pulumi up`: eval "$(./itqan env)\""""
+    engine = ready_engine(Steps())
+    print(f'export PATH={shlex.quote(str(engine.path.parent))}:"$PATH"')
+    for name, value in {**engine.variables, "PULUMI_STACK": arguments.stack}.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return AS_EXPECTED
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """Run the tests: all, or the tiers named (unit, graph, lint, conformance, e2e, soak)"""
+    from .tiers import run_tests
+
+    return run_tests(arguments.words, ready_engine(Steps()).environment)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="itqan", description="The Itqan server as units: copies on Docker, and production.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(run: Command, *, of_stack: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+        added.set_defaults(run=run)
+        if of_stack:
+            default = os.environ.get("PULUMI_STACK") or STAGING
+            text = "a new name is a further copy (default: %(default)s)"
+            added.add_argument("-s", "--stack", default=default, help=text)
+        return added
+
+    command(up)
+    command(preview).add_argument("--diff", action="store_true", help="show each change line by line")
+    removal = command(down)
+    removal.add_argument("--images", action="store_true", help="also remove the images of this project")
+    removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    command(outputs).add_argument("--json", action="store_true", help="as one JSON object")
+    command(env)
+    words = command(test, of_stack=False)
+    words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
+    return parser
+
+
+def _confirm(stack: str, yes: bool) -> None:
+    """Asks before something is removed; for production, by its name."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise OperationError(f"this removes stack {stack}; to say so without a terminal: ./itqan down --yes")
+    word = stack if stack == PRODUCTION else "yes"
+    if input(f"Remove everything that stack {stack} made? Type {word}: ") != word:
+        raise OperationError("nothing was removed")
+
+
+def main() -> int:
+    """Runs the command line. Returns its exit status; a user's mistake is one message, not a traceback."""
+    try:
+        arguments = _parser().parse_args()
+        status: int = arguments.run(arguments)
+        return status
+    except OperationError as error:
+        print(f"itqan: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("itqan: interrupted", file=sys.stderr)
+        return INTERRUPTED

@@ -1,0 +1,82 @@
+"""Takes a stack away, and looks that Docker has nothing left of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from .daemon import Daemon
+from .errors import EngineError, OperationError
+from .labels import PROJECT_LABEL, stack_label
+from .machine import ready_engine
+from .paths import ROOT
+from .stack import stamp_of
+from .steps import Steps
+from .summary import root_certificate_file
+
+# What the engine says of a stack that it does not know.
+MISSING = "no stack named"
+REMOVALS = {
+    "containers": "docker rm --force",
+    "networks": "docker network rm",
+    "volumes": "docker volume rm",
+}
+
+
+def take_down(stack: str, steps: Steps, *, images: bool) -> None:
+    """Destroys what the stack made, forgets its state, and removes the project's images if asked.
+
+    Raises EngineError when the engine fails, OperationError when Docker still has something of the stack.
+    """
+    engine = ready_engine(steps)
+    try:
+        engine.call("stack", "--stack", stack, "--show-name")
+    except EngineError as error:
+        if MISSING not in str(error):
+            raise
+        steps.say(f"  there is no stack {stack}")
+    else:
+        _destroy(stack, steps)
+    stamp_of(stack).remove()
+    root_certificate_file(stack).unlink(missing_ok=True)
+    daemon = Daemon()
+    if daemon.answers():
+        _require_nothing_left(daemon, stack)
+        if images:
+            _remove_images(daemon, steps)
+
+
+def _destroy(stack: str, steps: Steps) -> None:
+    engine = ready_engine(steps)
+    options = ["--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress", "--non-interactive"]
+    with steps.step("destroy", f"Removing what stack {stack} made"):
+        process = subprocess.run(
+            [engine.path, "destroy", *options, "--stack", stack],
+            cwd=ROOT,
+            env=engine.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            check=False,
+        )
+    if process.returncode:
+        raise EngineError(f"stack {stack} is not gone; ./itqan down continues where it stopped")
+    # The configuration stays: its secrets are those of the next copy, its comments are the user's.
+    engine.call("stack", "rm", "--yes", "--preserve-config", "--stack", stack)
+
+
+def _require_nothing_left(daemon: Daemon, stack: str) -> None:
+    label = stack_label(stack)
+    left = [
+        f"{remove} {found.get('Name') or found['Names'][0].lstrip('/')}"
+        for kind, remove in REMOVALS.items()
+        for found in daemon.objects(kind, label)
+    ]
+    if left:
+        raise OperationError("\n  ".join([f"Docker still has parts of stack {stack}; type:", *left]))
+
+
+def _remove_images(daemon: Daemon, steps: Steps) -> None:
+    with steps.step("images", f"Removing the images labelled {PROJECT_LABEL}"):
+        for image in daemon.objects("images", PROJECT_LABEL):
+            for name in image["RepoTags"] or [image["Id"]]:
+                daemon.checked("DELETE", f"/images/{name}")

@@ -1,0 +1,45 @@
+"""The Pulumi command line: calls of it, and their failures as errors of ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import EngineError
+from .paths import ROOT
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A `pulumi` executable and the variables that it needs beyond this process's environment."""
+
+    path: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a call."""
+        search = f"{self.path.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        return {**os.environ, **self.variables, "PATH": search}
+
+    def call(self, *arguments: str, stdin: str = "") -> str:
+        """Standard output of `pulumi ARGUMENTS`. Raises EngineError with its own words when it fails."""
+        result = subprocess.run(
+            [self.path, *arguments, "--non-interactive"],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=self.environment,
+            check=False,
+        )
+        if result.returncode:
+            raise EngineError(f"pulumi {' '.join(arguments[:2])}: {_words(result.stderr or result.stdout)}")
+        return result.stdout
+
+
+def _words(output: str) -> str:
+    return "\n".join(line.removeprefix("error: ") for line in output.strip().splitlines())

@@ -1,0 +1,50 @@
+"""`.itqan/`: the engine's home, state and passphrase, unless the user's environment names them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..paths import HOME
+
+
+def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
+    """The variables that the engine needs beyond `current`, without touching the disk.
+
+    What the user's environment already says of the backend, the passphrase and Pulumi's home stays.
+    """
+    variables = {
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # Plugins are prepared here, from where this machine can have them.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        # The history keeps the last states; a backup beside each would be a second copy per run.
+        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+    }
+    if "PULUMI_HOME" not in current:
+        variables["PULUMI_HOME"] = str(HOME / "pulumi")
+    if "PULUMI_BACKEND_URL" not in current:
+        variables["PULUMI_BACKEND_URL"] = (HOME / "state").as_uri()
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(current):
+        variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(HOME / "passphrase")
+    return variables
+
+
+def make_home(environment: Mapping[str, str]) -> None:
+    """Makes the folders and the passphrase that `environment` names inside `.itqan/`; what exists stays."""
+    for folder in (HOME, HOME / "pulumi", HOME / "state"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    passphrase = HOME / "passphrase"
+    if environment.get("PULUMI_CONFIG_PASSPHRASE_FILE") == str(passphrase):
+        _write_once(passphrase, secrets.token_urlsafe(32))
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, unless it exists."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)

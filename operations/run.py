@@ -1,0 +1,75 @@
+"""One run of the engine over a stack, shown while it goes on and recorded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+from .display import Display
+from .errors import EngineError
+from .events import EventLog, Record
+from .inline import interruptible, load_program_modules, start_inline
+from .paths import LOGS
+from .stack import Stack
+
+# Seconds between two looks at the engine's events.
+POLL = 0.05
+
+
+def run_up(stack: Stack) -> Record:
+    """Brings the stack up and shows each change. Raises EngineError, its reasons shown, when that fails."""
+    log = LOGS / f"up-{stack.name}.log"
+    with EventLog(LOGS / f"up-{stack.name}.events") as events, log.open("wb") as output:
+        command = ["up", "--yes", "--skip-preview", "--suppress-outputs", "--color", "never"]
+        process = start_inline(stack.engine, command, stack.name, events.path, output)
+        record = _follow(stack, process, events)
+    if process.returncode:
+        if not record.errors:
+            sys.stderr.write(log.read_text(errors="replace"))
+        raise EngineError(f"stack {stack.name} is not up; ./itqan up continues where it stopped")
+    return record
+
+
+def run_preview(stack: Stack, options: Sequence[str]) -> Record:
+    """Shows what `up` would do, with the engine's own display. Raises EngineError when it fails."""
+    with EventLog(LOGS / f"preview-{stack.name}.events") as events:
+        command = ["preview", "--suppress-progress", "--color", "auto", *options]
+        process = start_inline(stack.engine, command, stack.name, events.path, None)
+        load_program_modules(of_copy=stack.is_copy)
+        with interruptible(process):
+            process.wait()
+        record = _take_all(Record(), events)
+    if process.returncode:
+        raise EngineError(f"the preview of stack {stack.name} failed; nothing was touched")
+    return record
+
+
+def _follow(stack: Stack, process: subprocess.Popen[bytes], events: EventLog) -> Record:
+    """Shows the events as they come, until the engine ends."""
+    record, display = Record(), Display()
+    with interruptible(process):
+        # A thread of its own waits: Popen.wait with a time limit notices the end late.
+        ended = threading.Event()
+        threading.Thread(target=_wait, args=(process, ended), daemon=True).start()
+        load_program_modules(of_copy=stack.is_copy)
+        while not ended.wait(POLL):
+            _take_all(record, events, display)
+            display.waiting(record)
+    _take_all(record, events, display)
+    display.end(record)
+    return record
+
+
+def _take_all(record: Record, events: EventLog, display: Display | None = None) -> Record:
+    for event in events.new_events():
+        change = record.take(event)
+        if change and display:
+            display.change(change)
+    return record
+
+
+def _wait(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    process.wait()
+    ended.set()

@@ -1,0 +1,184 @@
+"""A stack made ready to run: state and secrets, and for a copy Docker, base image and network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .daemon import Daemon
+from .engine import Engine
+from .errors import ConfigurationError, EngineError
+from .machine import ready_engine
+from .paths import ROOT, stack_file
+from .stamp import Stamp
+from .steps import Steps
+
+# Stacks whose configuration is part of the project; any other one is a copy that extends STAGING.
+PRODUCTION, STAGING = "prod", "staging"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that is ready to run, and the engine that runs it."""
+
+    name: str
+    engine: Engine
+    target: str
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the stack lives on this machine's Docker."""
+        return self.target == "docker"
+
+
+def ready_stack(name: str, steps: Steps) -> Stack:
+    """Prepares the machine and the stack; only looks that nothing is missing when nothing has changed since.
+
+    Raises PreparationError, ConfigurationError, DockerError or EngineError with what to do.
+    """
+    engine = ready_engine(steps)
+    stamp = stamp_of(name)
+    facts = stamp.read()
+    if not (facts and _still_there(facts)):
+        facts = _prepare(name, engine, steps, known=facts is not None)
+        stamp_of(name).write(facts)
+    return Stack(name, engine, facts["target"])
+
+
+def stamp_of(name: str) -> Stamp:
+    """The note that a stack is prepared, valid for its configuration and our reading of it."""
+    return Stamp(f"stack-{name}", [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "settings").glob("*.py")])
+
+
+def _still_there(facts: Mapping[str, str]) -> bool:
+    """Whether Docker still has the image of a copy: one request."""
+    if facts["target"] != "docker":
+        return True
+    try:
+        return Daemon().has_image(facts["image"])
+    except OSError:
+        return False
+
+
+def _prepare(name: str, engine: Engine, steps: Steps, *, known: bool) -> dict[str, str]:
+    from settings import SettingsError, load, merged_config
+
+    _make_file(name, steps)
+    try:
+        target = str(merged_config(_own_values(name), ROOT).get("target", ""))
+        if not known:
+            _select(name, engine, steps)
+        image = _prepare_copy(name, engine, steps) if target == "docker" else ""
+        values = _values(name, engine)
+        if target == "docker" and _make_secrets(name, engine, steps, values):
+            values = _values(name, engine)
+        settings = load(name, values, ROOT)
+    except SettingsError as error:
+        problems = "\n  ".join(error.problems)
+        raise ConfigurationError(f"the configuration of stack {name} is not usable:\n  {problems}") from None
+    if target == "docker":
+        _find_subnet(name, engine, steps, settings)
+    return {"target": target, "image": image}
+
+
+def _make_file(name: str, steps: Steps) -> None:
+    """The configuration file of a further copy."""
+    path = stack_file(name)
+    if path.exists() or name in (PRODUCTION, STAGING):
+        return
+    steps.say(f"▸ Writing {path.name}: a copy like {STAGING}")
+    path.write_text(f"config:\n  itqan:extends: {STAGING}\n")
+
+
+def _own_values(name: str) -> dict[str, Any]:
+    """The plain values of the stack's own file."""
+    from settings import stack_file_config
+
+    return stack_file_config(stack_file(name))
+
+
+def _select(name: str, engine: Engine, steps: Steps) -> None:
+    with steps.step("stack", f"Opening the state of stack {name}"):
+        try:
+            engine.call("stack", "select", "--create", "--stack", name)
+        except EngineError as error:
+            if "incorrect passphrase" not in str(error):
+                raise
+            raise ConfigurationError(
+                f"{stack_file(name).name} was encrypted with another passphrase; put that one into "
+                f".itqan/passphrase, or take `encryptionsalt` and every `secure:` value out of the file"
+            ) from None
+
+
+def _prepare_copy(name: str, engine: Engine, steps: Steps) -> str:
+    """Docker and the base image of a copy; notes in its configuration what was chosen. Returns the image."""
+    from .prepare.docker import ensure_docker
+    from .prepare.image import choose_base, ensure_image
+
+    daemon = ensure_docker(steps)
+    own = _own_values(name)
+    image = (own.get("staging") or {}).get("image")
+    if image:
+        ensure_image(steps, daemon, image)
+        return str(image)
+    base = choose_base(steps, daemon, own.get("platform"))
+    _set(
+        name,
+        engine,
+        {
+            "platform": base.platform,
+            "staging.image": base.image,
+            "staging.registrarImage": base.registrar_image,
+        },
+    )
+    return base.image
+
+
+def _set(name: str, engine: Engine, values: Mapping[str, str]) -> None:
+    """Stores plain values in the stack's configuration; a dot in a key goes into an object."""
+    pairs = [part for key, value in values.items() for part in ("--plaintext", f"itqan:{key}={value}")]
+    engine.call("config", "set-all", "--stack", name, "--path", *pairs)
+
+
+def _values(name: str, engine: Engine) -> dict[str, object]:
+    """The stack's own configuration, secrets decrypted, as the program will see it."""
+    found = json.loads(engine.call("config", "--json", "--show-secrets", "--stack", name))
+    own = {key.removeprefix("itqan:"): entry for key, entry in found.items() if key.startswith("itqan:")}
+    return {key: entry.get("objectValue", entry.get("value")) for key, entry in own.items()}
+
+
+def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, object]) -> bool:
+    """Makes the secrets that a copy lacks, as encrypted configuration. Returns whether it made any."""
+    from settings import SECRETS, merged_config, missing_secrets
+
+    missing = [(secret, SECRETS[secret].generate) for secret in missing_secrets(merged_config(values, ROOT))]
+    makeable = [(secret, generate) for secret, generate in missing if generate]
+    if not makeable:
+        return False
+    text = f"Making {len(makeable)} secrets of the copy, encrypted in {stack_file(name).name}"
+    with steps.step("secrets", text):
+        for secret, generate in makeable:
+            # On standard input: an argument could be read by every user of this machine.
+            options = ["--secret", "--raw", "--stack", name]
+            engine.call("config", "set", *options, f"itqan:{secret}", stdin=generate())
+    return True
+
+
+def _find_subnet(name: str, engine: Engine, steps: Steps, settings: Any) -> None:
+    """Sees to it that the copy's network overlaps no other one of Docker's."""
+    from .subnets import free_subnet, taken_subnets
+
+    taken = taken_subnets(Daemon(), name)
+    clash = next((other for other in taken if other.overlaps(settings.subnet)), None)
+    if not clash:
+        return
+    if settings.staging.subnet:
+        raise ConfigurationError(
+            f"itqan:staging.subnet: {settings.staging.subnet} overlaps Docker's network {clash}; type: "
+            f"pulumi config set --stack {name} --path itqan:staging.subnet {free_subnet(taken)}"
+        )
+    chosen = free_subnet(taken)
+    steps.say(f"▸ Using the network {chosen}: {settings.subnet} overlaps Docker's network {clash}")
+    _set(name, engine, {"staging.subnet": str(chosen)})

@@ -1,0 +1,40 @@
+"""The IPv4 networks of Docker, and free ones for copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network
+
+from .daemon import Daemon
+from .errors import ConfigurationError
+from .labels import STACK_KEY
+
+# Where settings.Settings.subnet places copies, and the size that it gives them.
+POOL = IPv4Network("10.213.0.0/16")
+PREFIX = 26
+
+
+def taken_subnets(daemon: Daemon, stack: str) -> list[IPv4Network]:
+    """The IPv4 networks of Docker that do not belong to `stack`."""
+    networks = daemon.checked("GET", "/networks").json()
+    return [
+        subnet
+        for network in networks
+        if (network.get("Labels") or {}).get(STACK_KEY) != stack
+        for subnet in _subnets(network)
+    ]
+
+
+def free_subnet(taken: Sequence[IPv4Network]) -> IPv4Network:
+    """The first network of POOL that overlaps none of `taken`. Raises ConfigurationError if there is none."""
+    for candidate in POOL.subnets(new_prefix=PREFIX):
+        if not any(candidate.overlaps(other) for other in taken):
+            return candidate
+    raise ConfigurationError(f"Docker's networks leave no /{PREFIX} of {POOL} free; set itqan:staging.subnet")
+
+
+def _subnets(network: dict) -> Iterator[IPv4Network]:  # type: ignore[type-arg]
+    for entry in (network.get("IPAM") or {}).get("Config") or []:
+        subnet = entry.get("Subnet", "")
+        if "." in subnet:
+            yield IPv4Network(subnet, strict=False)

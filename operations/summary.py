@@ -1,0 +1,72 @@
+"""The closing words of `up`: what is where, what to type, how long each part took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .events import Record
+from .paths import HOME
+from .stack import Stack
+
+# Parts that took less are not worth a place in the summary.
+SHOWN_SECONDS = 0.5
+
+
+def root_certificate_file(stack: str) -> Path:
+    """Where the certificate of the authority that signed a stack's site is kept."""
+    return HOME / f"{stack}-root.pem"
+
+
+def write_root_certificate(stack: str, outputs: Mapping[str, Any]) -> None:
+    """Keeps the authority's certificate as a file that curl and browsers can be given."""
+    path, text = root_certificate_file(stack), outputs.get("rootCertificate")
+    if text and not (path.exists() and path.read_text() == text):
+        path.write_text(text)
+        path.chmod(0o644)
+
+
+def summary(stack: Stack, record: Record, preparation: Mapping[str, float], seconds: float) -> str:
+    """The text of the summary.
+
+    Arguments: `preparation`, seconds of each step before the engine; `seconds`, those of the whole command.
+    """
+    rows = [*_places(stack, record.outputs), *_durations(record, preparation)]
+    changed = f"{record.changed} changed, " if record.changed else "nothing to do, "
+    head = f"itqan {stack.name} is up: {changed}{record.unchanged} as they were, {seconds:.1f} s"
+    return "\n".join([head, *(f"  {name:<12} {value}" for name, value in rows)])
+
+
+def _places(stack: Stack, outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    ssh = outputs.get("ssh") or {}
+    rows = [
+        ("open", outputs.get("url")),
+        ("address", outputs.get("address")),
+        ("ssh", "ssh -p {port} {user}@{host}".format(**ssh) if ssh else None),
+        ("container", outputs.get("container")),
+        ("log in", f"docker exec -it {outputs['container']} bash" if outputs.get("container") else None),
+        ("release", outputs.get("release")),
+        ("authority", root_certificate_file(stack.name) if outputs.get("rootCertificate") else None),
+        ("try", _curl(stack, outputs)),
+    ]
+    return [(name, str(value)) for name, value in rows if value]
+
+
+def _curl(stack: Stack, outputs: Mapping[str, Any]) -> str | None:
+    if not (stack.is_copy and outputs.get("url") and outputs.get("rootCertificate")):
+        return None
+    return (
+        f"curl --cacert {root_certificate_file(stack.name)} "
+        f"--resolve {outputs['domain']}:443:{outputs['address']} {outputs['url']}"
+    )
+
+
+def _durations(record: Record, preparation: Mapping[str, float]) -> list[tuple[str, str]]:
+    rows = (("prepared", preparation), ("worked", record.part_seconds()))
+    texts = ((name, _listed(seconds)) for name, seconds in rows)
+    return [(name, text) for name, text in texts if text]
+
+
+def _listed(seconds: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {taken:.1f} s" for name, taken in seconds.items() if taken >= SHOWN_SECONDS)

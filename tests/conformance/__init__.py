@@ -1,0 +1,1 @@
+"""The plugins against the recorded answers of the official ones."""

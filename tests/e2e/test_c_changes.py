@@ -1,0 +1,141 @@
+"""What a second run, a change, a drift, and a mistake do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .copy import ROOT, Copy, itqan, outputs, poll, pulumi
+
+SITE = ROOT / "files/nginx/site.conf.j2"
+
+
+def state(stack: str) -> str:
+    """The stack's whole state, secrets encrypted, as the engine keeps it."""
+    return pulumi("stack", "export", "--stack", stack).stdout
+
+
+def resources(stack: str) -> dict[str, str]:
+    """Time of the last change of every resource, by its URN."""
+    found = json.loads(state(stack))["deployment"]["resources"]
+    return {resource["urn"]: resource.get("modified", "") for resource in found}
+
+
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    """`path` with one text replaced, and as it was afterwards."""
+    before = path.read_text()
+    assert old in before
+    kept = path.stat()
+    path.write_text(before.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+        shutil.os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+
+def test_a_second_up_changes_nothing(copy: Copy) -> None:
+    before = resources(copy.stack)
+    started = copy.bash("systemctl show -p ActiveEnterTimestamp nginx php8.4-fpm supervisor redis-server")
+    itqan("up", "--stack", copy.stack)
+    after = resources(copy.stack)
+    assert after == before
+    assert (
+        copy.bash("systemctl show -p ActiveEnterTimestamp nginx php8.4-fpm supervisor redis-server")
+        == started
+    )
+
+
+def test_preview_of_a_clean_copy_shows_nothing(copy: Copy) -> None:
+    assert itqan("preview", "--stack", copy.stack).returncode == 0
+
+
+def test_plain_pulumi_does_the_same_work(copy: Copy) -> None:
+    result = pulumi("preview", "--stack", copy.stack, "--expect-no-changes")
+    assert "units in" in result.stdout and "none not as expected" in result.stdout
+
+
+def test_one_changed_line_is_a_line_diff_and_touches_one_unit(copy: Copy) -> None:
+    before = resources(copy.stack)
+    with edited(SITE, "charset utf-8;", "charset utf-8;\n    keepalive_timeout 42s;"):
+        shown = itqan("preview", "--diff", "--stack", copy.stack, check=False)
+        assert shown.returncode == 2
+        assert any(
+            line.strip().startswith("+") and "keepalive_timeout 42s;" in line
+            for line in shown.stdout.splitlines()
+        )
+        itqan("up", "--stack", copy.stack)
+        assert "keepalive_timeout 42s" in copy.bash("nginx -T 2>/dev/null")
+        after = resources(copy.stack)
+        changed = [urn for urn in after if after[urn] != before.get(urn)]
+        assert [urn.rpartition("::")[2] for urn in changed] == ["nginx-site"]
+    itqan("up", "--stack", copy.stack)
+    assert "keepalive_timeout 42s" not in copy.bash("nginx -T 2>/dev/null")
+
+
+def test_a_broken_template_fails_with_the_reason_and_the_old_site_answers(copy: Copy) -> None:
+    with edited(SITE, "charset utf-8;", "charset utf-8;\n    no_such_directive on;"):
+        result = itqan("up", "--stack", copy.stack, check=False)
+    assert result.returncode == 1
+    said = result.stdout + result.stderr
+    assert 'unknown directive "no_such_directive"' in said
+    assert "Traceback" not in said
+    assert copy.get("/").status == 200
+    assert "no_such_directive" not in copy.bash("cat /etc/nginx/sites-available/itqan-platform")
+    copy.bash("nginx -t -q")
+    itqan("up", "--stack", copy.stack)
+
+
+def test_drift_is_previewed_with_what_was_found_and_healed_once(copy: Copy) -> None:
+    copy.bash("chmod 600 /etc/nginx/sites-available/itqan-platform && systemctl disable -q --now cron")
+    shown = itqan("preview", "--diff", "--stack", copy.stack, check=False)
+    assert shown.returncode == 2
+    assert "600" in shown.stdout and "service cron disabled inactive" in shown.stdout
+    itqan("up", "--stack", copy.stack)
+    assert (
+        copy.bash("stat -c %a /etc/nginx/sites-available/itqan-platform; systemctl is-active cron")
+        == "644\nactive"
+    )
+    before = resources(copy.stack)
+    itqan("up", "--stack", copy.stack)
+    assert resources(copy.stack) == before
+
+
+def test_a_copy_that_lost_its_container_comes_back(copy: Copy) -> None:
+    copy.bash("true")
+    container = copy.outputs["container"]
+    pulumi_resources = resources(copy.stack)
+    assert any("server" in urn for urn in pulumi_resources)
+    import subprocess
+
+    subprocess.run(["docker", "restart", "-t", "5", container], check=True, capture_output=True)
+    poll(lambda: copy.get("/").status == 200, 60, "the page after a restart of the container")
+    itqan("up", "--stack", copy.stack)
+    assert copy.get("/").status == 200
+
+
+def test_no_secret_stands_in_the_state(copy: Copy) -> None:
+    secrets = copy.bash(
+        "cd /var/www/itqan-platform; grep -E '^(APP_KEY|DB_PASSWORD|REVERB_APP_SECRET)=' .env | cut -d= -f2- | tr -d '\"'; "
+        "sed -n 's/^dns_rfc2136_secret = //p' /etc/letsencrypt/rfc2136.ini"
+    ).split()
+    assert len(secrets) == 4
+    text = state(copy.stack) + "".join(
+        p.read_text(errors="replace") for p in (ROOT / ".itqan/logs").glob("*") if p.is_file()
+    )
+    assert not [secret for secret in secrets if secret in text]
+
+
+def test_outputs(copy: Copy) -> None:
+    found = outputs(copy.stack)
+    assert found["url"] == f"https://{found['domain']}"
+    assert found["ssh"]["user"] == "root" and found["ssh"]["hostKey"].startswith("ssh-ed25519 ")
+    assert found["release"] == copy.bash(
+        "git -c safe.directory='*' -C /var/www/itqan-platform rev-parse HEAD"
+    )
+    assert found["rootCertificate"].startswith("-----BEGIN CERTIFICATE-----")
+    assert found["units"] >= 35

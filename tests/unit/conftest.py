@@ -1,0 +1,42 @@
+"""The shell library, run by a local bash."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.render import LIBRARY, text
+
+Bash = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def me() -> str:
+    """owner:group of the files that this process makes."""
+    return f"{pwd.getpwuid(os.geteuid()).pw_name}:{grp.getgrgid(os.getegid()).gr_name}"
+
+
+@pytest.fixture
+def bash(tmp_path: Path) -> Bash:
+    """A function: run lines of bash after the library, in a folder of its own, where set_aside puts things too."""
+    library = "\n".join(text(part) for part in LIBRARY).replace("/var/backups/itqan", f"{tmp_path}/aside")
+
+    def run(program: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", f"set -euo pipefail\n{library}\n{program}"],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+            cwd=tmp_path,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **environment},
+        )
+
+    return run

@@ -1,0 +1,152 @@
+"""The runner: unchanged, changed, failed with the reason, or applied and still different with a diff."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from components.render import host_script
+from components.unit import CONVERGE, Unit, create_text
+
+Converge = Callable[..., "subprocess.CompletedProcess[str]"]
+NAME = f"test/converge-{os.getpid()}"
+LOCK = Path(f"/run/lock/itqan-{NAME.replace('/', '-')}.lock")
+
+
+@pytest.fixture
+def converge(tmp_path: Path) -> Iterator[Converge]:
+    """A function: run the runner with a unit, exactly as the engine does."""
+    runner = tmp_path / "itqan-converge"
+    runner.write_text(host_script("host/converge.sh"))
+    runner.chmod(0o755)
+
+    def run(
+        probe: str, expect: str, apply: str, payload: str = "", output: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        command = create_text(Unit(NAME, probe, expect, apply, output=output), sudo=False)
+        return subprocess.run(
+            ["bash", "-c", command.replace(CONVERGE, str(runner))],
+            input=payload,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+            cwd=tmp_path,
+        )
+
+    yield run
+    LOCK.unlink(missing_ok=True)
+
+
+def test_unchanged(converge: Converge, tmp_path: Path) -> None:
+    done = converge("echo fine", "fine", "touch applied")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{NAME} unchanged\n", "")
+    assert not (tmp_path / "applied").exists()
+
+
+def test_changed(converge: Converge, tmp_path: Path) -> None:
+    done = converge("cat state", "new", "echo working; cat >state", "new\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{NAME} changed\n", "working\n")
+    assert (tmp_path / "state").read_text() == "new\n"
+
+
+def test_twice_is_once(converge: Converge) -> None:
+    assert converge("cat state", "new", "cat >state", "new\n").stdout == f"{NAME} changed\n"
+    assert converge("cat state", "new", "cat >state", "new\n").stdout == f"{NAME} unchanged\n"
+
+
+def test_applied_and_still_different_is_a_failure_with_a_diff(converge: Converge) -> None:
+    done = converge("printf 'same\\nfound\\n'", "same\nwanted", "true")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        f"itqan: {NAME}: applied, yet the host is not as expected:",
+        "--- expected",
+        "+++ found",
+        "@@ -1,2 +1,2 @@",
+        " same",
+        "-wanted",
+        "+found",
+    ]
+
+
+@pytest.mark.parametrize(
+    "apply",
+    [
+        "echo why >&2; false; touch after",
+        "echo why >&2; cat gone | cat; touch after",
+        "echo why >&2; echo $unset; touch after",
+        "refuse why; touch after",
+        "(echo why >&2; exit 7)\ntouch after",
+    ],
+)
+def test_a_failing_apply_stops_at_once_and_says_why(converge: Converge, tmp_path: Path, apply: str) -> None:
+    done = converge("cat state 2>/dev/null || echo absent", "x", apply)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "why" in done.stderr
+    assert not (tmp_path / "after").exists()
+
+
+def test_a_probe_that_fails_is_a_difference_and_not_a_failure(converge: Converge) -> None:
+    done = converge("cat state || exit 9", "new", "cat >state", "new\n")
+    assert (done.returncode, done.stdout) == (0, f"{NAME} changed\n")
+
+
+def test_a_probe_runs_without_the_rules_of_apply(converge: Converge) -> None:
+    assert converge('false; echo "${unset}fine"', "fine", "false").stdout == f"{NAME} unchanged\n"
+
+
+def test_a_large_payload_is_drained_when_nothing_changes(converge: Converge) -> None:
+    """A closed pipe would be an error of the writer; the engine's connection writes all of it."""
+    done = converge("echo fine", "fine", "false", "x" * (1 << 20))
+    assert (done.returncode, done.stdout) == (0, f"{NAME} unchanged\n")
+
+
+def test_a_large_payload_arrives_whole(converge: Converge, tmp_path: Path) -> None:
+    payload = "".join(f"{number}\n" for number in range(200000))
+    assert converge("wc -c <state", str(len(payload)), "cat >state", payload).returncode == 0
+    assert (tmp_path / "state").read_text() == payload
+
+
+@pytest.mark.parametrize("probe", ["echo fine", "cat state"])
+def test_output_comes_after_the_first_line(converge: Converge, probe: str) -> None:
+    done = converge(probe, "fine", "echo fine >state; echo noise", output="echo one; echo two")
+    first, _, rest = done.stdout.partition("\n")
+    assert first in (f"{NAME} changed", f"{NAME} unchanged")
+    assert rest == "one\ntwo\n"
+
+
+def test_output_is_not_asked_after_a_failure(converge: Converge) -> None:
+    assert converge("echo x", "y", "true", output="echo never").stdout == ""
+
+
+def test_the_library_is_there_for_probe_and_apply(converge: Converge, tmp_path: Path, me: str) -> None:
+    probe = f"probe_link {tmp_path}/link"
+    done = converge(probe, f"link {tmp_path}/link -> there", f"say placing; ln -s there {tmp_path}/link")
+    assert (done.returncode, done.stderr) == (0, "placing\n")
+
+
+def test_the_probe_cannot_eat_the_payload(converge: Converge, tmp_path: Path) -> None:
+    converge("cat; cat state", "new", "cat >state", "new\n")
+    assert (tmp_path / "state").read_text() == "new\n"
+
+
+def test_two_runs_of_one_unit_wait_for_each_other(converge: Converge, tmp_path: Path) -> None:
+    command = f"""exec 9>{LOCK}; flock 9; touch held; sleep 0.4; echo free >order"""
+    with subprocess.Popen(["bash", "-c", command], cwd=tmp_path):
+        subprocess.run(
+            ["bash", "-c", "until [ -e held ]; do sleep 0.02; done"], cwd=tmp_path, check=True, timeout=10
+        )
+        done = converge("tail -n 1 order", "mine", "cat >>order", "mine\n")
+    assert done.returncode == 0
+    assert (tmp_path / "order").read_text() == "free\nmine\n"
+
+
+def test_what_apply_starts_does_not_keep_the_lock(converge: Converge) -> None:
+    done = converge("cat state", "x", "(sleep 5 </dev/null >/dev/null 2>&1 &); echo x >state")
+    assert done.returncode == 0
+    assert subprocess.run(["flock", "-n", str(LOCK), "true"], check=False).returncode == 0

@@ -1,0 +1,229 @@
+"""Probes: one canonical line for each thing, and never a failure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.unit import file_line
+
+Bash = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_probe_file(bash: Bash, tmp_path: Path, me: str) -> None:
+    (tmp_path / "file").write_text("content\n")
+    (tmp_path / "file").chmod(0o640)
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "folder").mkdir()
+    done = bash("probe_file $PWD/file $PWD/link $PWD/folder $PWD/gone")
+    assert done.stdout.splitlines() == [
+        file_line(f"{tmp_path}/file", me, "640", "content\n"),
+        f"file {tmp_path}/link absent",
+        f"file {tmp_path}/folder absent",
+        f"file {tmp_path}/gone absent",
+    ]
+    assert hashlib.sha256(b"content\n").hexdigest() in done.stdout
+
+
+def test_probe_file_prints_a_setgid_mode_in_full(bash: Bash, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "file").chmod(0o2755)
+    assert " 2755 " in bash("probe_file file").stdout
+
+
+def test_probe_directory(bash: Bash, tmp_path: Path, me: str) -> None:
+    (tmp_path / "folder").mkdir(mode=0o750)
+    (tmp_path / "folder").chmod(0o750)
+    (tmp_path / "file").touch()
+    assert bash("probe_directory folder file gone").stdout.splitlines() == [
+        f"directory folder {me} 750",
+        "directory file absent",
+        "directory gone absent",
+    ]
+
+
+def test_probe_link(bash: Bash, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("../there")
+    (tmp_path / "file").touch()
+    assert bash("probe_link link file gone").stdout.splitlines() == [
+        "link link -> ../there",
+        "link file absent",
+        "link gone absent",
+    ]
+
+
+def test_probe_entries_are_sorted(bash: Bash, tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    for name in ("b.conf", "B.conf", "a.conf", "readme"):
+        (folder / name).touch()
+    assert bash("probe_entries conf.d").stdout == "entries conf.d B.conf a.conf b.conf readme\n"
+    assert bash("probe_entries conf.d '*.conf'").stdout == "entries conf.d B.conf a.conf b.conf\n"
+    assert bash("probe_entries gone").stdout == "entries gone\n"
+
+
+def test_probe_unknown(bash: Bash, tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    for name in ("a.conf", "b.conf", "other"):
+        (folder / name).touch()
+    (folder / "z.conf").symlink_to("nowhere")
+    assert bash("probe_unknown conf.d '*.conf' a.conf b.conf z.conf").stdout == "unknown conf.d none\n"
+    assert bash("probe_unknown conf.d '*.conf' a.conf").stdout == "unknown conf.d b.conf z.conf\n"
+    assert bash("probe_unknown gone '*.conf' a.conf").stdout == "unknown gone none\n"
+
+
+def test_probe_check(bash: Bash) -> None:
+    done = bash("probe_check 'a check' true; probe_check 'a check' bash -c 'echo noise; exit 3'")
+    assert done.stdout == "a check ok\na check failed\n"
+
+
+def test_probe_user(bash: Bash) -> None:
+    assert bash("probe_user root root nogroup-at-all").stdout.splitlines() == [
+        "user root /root:/bin/bash",
+        "user root in root",
+        "user root not in nogroup-at-all",
+    ]
+    assert (
+        bash("probe_user nobody-of-this-name x").stdout.splitlines()[0] == "user nobody-of-this-name absent"
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "disk", "lines"),
+    [(0, 0, ["memory enough", "disk enough"]), (10**6, 10**6, [" of 1000000 GB", " of 1000000 GB"])],
+)
+def test_probe_host(bash: Bash, memory: int, disk: int, lines: list[str]) -> None:
+    system, *found = bash(f"probe_host x y {memory} {disk}").stdout.splitlines()
+    assert system.startswith("system ")
+    assert all(line.endswith(end) for line, end in zip(found, lines, strict=True))
+
+
+@pytest.mark.parametrize(("have", "enough"), [(31e9, True), (28.1e9, True), (27.8e9, False)])
+def test_a_tenth_less_is_still_enough(bash: Bash, have: float, enough: bool) -> None:
+    assert (bash(f"enough {have:.0f} 31").stdout == "enough\n") is enough
+
+
+def test_probe_loaded(bash: Bash, tmp_path: Path) -> None:
+    """A process is current when it is younger than the file; a second is the finest that ps tells."""
+    marker = f"itqan-test-{os.getpid()}"
+    program = f"""
+        bash -c 'exec -a {marker} sleep 20' & pid=$!
+        wait_until 5 pgrep -x -f '{marker} 20'
+        touch -d '10 seconds ago' old; touch -d '10 seconds' new
+        probe_loaded it {marker} old; probe_loaded it {marker} old new; probe_loaded it {marker}-none old
+        kill $pid
+    """
+    done = bash(program)
+    assert done.stdout.splitlines() == ["loaded it current", "loaded it stale", "loaded it not running"], (
+        done.stderr
+    )
+
+
+def test_probe_permissions(bash: Bash, tmp_path: Path, me: str) -> None:
+    root = tmp_path / "app"
+    for folder in ("public", "storage/logs", "bootstrap/cache", "node_modules/x", ".git"):
+        (root / folder).mkdir(parents=True)
+    for file in (
+        "artisan",
+        "public/index.php",
+        "storage/logs/laravel.log",
+        ".env",
+        "node_modules/x/y",
+        ".git/config",
+    ):
+        (root / file).touch()
+    bash(
+        "find app -exec chmod 755 {} +; find app/storage app/bootstrap/cache -type d -exec chmod 775 {} +; chmod 600 app/.env"
+    )
+    probe = f"probe_permissions app {me} 755 {me} 775 storage bootstrap/cache"
+    assert bash(probe).stdout == "permissions as in the table\n"
+    (root / "storage/logs/laravel.log").chmod(0o600)
+    (root / "node_modules/x/y").chmod(0o600)
+    assert bash(probe).stdout == "permissions as in the table\n"
+    (root / "artisan").chmod(0o777)
+    (root / "storage/logs").chmod(0o755)
+    assert bash(probe).stdout == f"permissions wrong on 2 paths: artisan {me} 777; storage/logs {me} 755\n"
+    assert bash("rm -r app/bootstrap/cache; " + probe).stdout.endswith("bootstrap/cache absent\n")
+    assert bash("rm -r app; " + probe).stdout == "permissions absent\n"
+
+
+def test_probe_release_and_checkout(bash: Bash, tmp_path: Path) -> None:
+    absent = bash("probe_release gone; probe_checkout gone").stdout.splitlines()
+    assert absent[0] == "commit absent"
+    assert absent[-2:] == ["checkout gone origin absent", "checkout gone fileMode true"]
+    program = """
+        git init -q app; cd app; git config user.name x; git config user.email x@y.z; git config core.fileMode false
+        git remote add origin /srv/git/x.git; touch composer.json; echo '*' >.git/info/exclude; git add -f composer.json
+        git commit -q -m one; git rev-parse HEAD; cd ..
+        mkdir -p app/vendor app/bootstrap/cache app/storage/framework/views
+        dependencies_digest app >app/vendor/.itqan-digest
+        echo x >app/bootstrap/cache/config.php; touch app/bootstrap/cache/routes-v7.php app/storage/framework/views/a.php
+        probe_release app; probe_checkout app
+    """
+    commit, *lines = bash(program).stdout.splitlines()
+    assert lines == [
+        f"commit {commit}",
+        "changes none",
+        "vendor current",
+        "build current",
+        "caches config routes views",
+        "maintenance off",
+        "checkout app origin /srv/git/x.git",
+        "checkout app fileMode false",
+    ]
+    changed = bash(
+        "touch app/storage/framework/down; echo x >app/composer.json; echo x >app/vendor/.itqan-digest; probe_release app"
+    )
+    assert changed.stdout.splitlines()[1:3] == ["changes 1", "vendor stale"]
+    assert changed.stdout.splitlines()[-1] == "maintenance on"
+
+
+def test_probe_package(bash: Bash) -> None:
+    """bash itself is a package wherever these tests run; elsewhere everything is absent."""
+    done = bash("probe_package bash bash=0.0.1 no-such-package")
+    kind, wrong, absent = (line.split(" ", 2)[2] for line in done.stdout.splitlines())
+    assert absent == "absent"
+    assert (kind, wrong == "0.0.1") in {("installed", False), ("absent", False)}
+
+
+@pytest.mark.parametrize(
+    ("version", "want", "state"),
+    [
+        ("1.18.0-6ubuntu14", "1.18.0", "1.18.0"),
+        ("5:6.0.16-1ubuntu1", "6.0.16", "6.0.16"),
+        ("1.18.0", "1.18.0", "1.18.0"),
+        ("8.4.16+ubuntu22.04.1", "8.4", "8.4"),
+        ("1.18.01-1", "1.18.0", "1.18.01-1"),
+        ("11.18.0-1", "1.18.0", "11.18.0-1"),
+    ],
+)
+def test_probe_package_compares_the_upstream_version(bash: Bash, version: str, want: str, state: str) -> None:
+    done = bash(f"dpkg-query() {{ echo 'thing ii {version}'; }}; probe_package thing={want}")
+    assert done.stdout == f"package thing {state}\n"
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        "probe_service x.service",
+        "probe_listening 1",
+        "probe_keyring gone",
+        "probe_redis 127.0.0.1 1",
+        "probe_lineage gone",
+        "probe_chain gone",
+        "probe_ref gone main",
+        "probe_program gone",
+        "probe_crontab nobody-of-this-name",
+        "probe_version x gone",
+    ],
+)
+def test_what_is_not_there_is_a_line_and_not_a_failure(bash: Bash, probe: str) -> None:
+    done = bash(f"set +e; {probe}")
+    assert done.stdout.strip()
+    assert done.stderr == ""

@@ -1,0 +1,1 @@
+"""What the stack needs on a machine that cannot download it: the engine and the plugins."""
