@@ -67,7 +67,7 @@ def _credentials(settings: Settings) -> Unit:
 
 
 def _lineage(settings: Settings) -> Unit:
-    """The lineage under the document's name, said explicitly: certbot would choose -0001 by itself only once."""
+    """The lineage under the document's name, said explicitly: certbot chooses -0001 by itself only once."""
     certificate, domain = settings.certificate, settings.domain
     manual = settings.dns.provider == "manual"
     authenticator = "manual" if manual else "dns-rfc2136"
@@ -103,7 +103,7 @@ def _roots(settings: Settings) -> str:
 
 
 def _root(settings: Settings) -> Unit:
-    """The root that signed the site: a copy fetches its authority's, a real host has it in the system's store."""
+    """The root that signed the site: a copy fetches its authority's, a real host has it in its store."""
     copy = settings.target == "docker"
     return Unit(
         name="certificates/root",

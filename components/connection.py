@@ -50,7 +50,7 @@ class Target:
         commit: str,
         container: docker.Container | None = None,
     ) -> None:
-        """Arguments: `units`, all of the stack's; `commit`, what is to run; `container`, what the host lives in."""
+        """Arguments: `units`, all of the stack's; `commit`, what is to run; `container`, a copy's server."""
         self.settings = settings
         self.units = units
         self.commit = commit

@@ -14,7 +14,7 @@ TSIG_NAME = "itqan."
 def records(settings: Settings) -> list[tuple[str, str, str]]:
     """(name, type, address) of every record that this stack owns.
 
-    `conference` is LiveKit's, on another server: without a record of its own the wildcard would point it here.
+    `conference` is LiveKit's, on another server: without a record of its own the wildcard points it here.
     """
     owned = [(name, "A", str(settings.server_address)) for name in (settings.domain, f"*.{settings.domain}")]
     if settings.server.ipv6:
@@ -40,7 +40,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
 
 
 def _update(settings: Settings) -> str:
-    """A dynamic update (RFC 2136) signed with the TSIG key: each owned name gets exactly the wanted addresses."""
+    """A dynamic update (RFC 2136) signed with the TSIG key: each name gets exactly the wanted addresses."""
     owned = records(settings)
     assert settings.tsig_secret is not None
     deletions = [

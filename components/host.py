@@ -86,7 +86,7 @@ def _keys(settings: Settings) -> list[Unit]:
 
 
 def _sudo(settings: Settings) -> Unit:
-    """The document's deploy user runs sudo for supervisorctl, systemctl, chown: without a password, as Pulumi."""
+    """The document's deploy user runs sudo for supervisorctl, systemctl, chown, and Pulumi: no password."""
     user = settings.server.deploy_user
     return file_unit(
         "host/sudo",

@@ -7,21 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from .observation import State
-from .unit import Unit
+from .unit import Unit, digest
 
-READABLE = 150  # characters of each side of a difference
+READABLE = 60  # characters of each side of a difference: the engine's own diff cuts a line at some 150
+LABEL = 2  # words that name a thing in a line of a probe: `file /etc/…`, `service nginx`
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`healed`, how many times; `note`, what was expected and found the last time."""
+    """`healed`, how many times; `note`, what was expected and found the last time; `expect`, a digest of what is
+    expected, by which a changed program is told from a changed host."""
 
     healed: int = 0
     note: str = ""
+    expect: str = ""
 
     @property
     def comment(self) -> str:
-        """The line that stands in the unit's `update` text: it changes when, and only when, there is drift."""
+        """The line that stands in the unit's `update` text: it changes when there is drift, only then."""
         if not self.healed:
             return ""
         times = "once" if self.healed == 1 else f"{self.healed} times"
@@ -29,7 +32,7 @@ class Entry:
 
     def to_output(self) -> dict[str, Any]:
         """As it is kept in the stack's outputs."""
-        return {"healed": self.healed, "note": self.note}
+        return {"healed": self.healed, "note": self.note, "expect": self.expect}
 
 
 def read(output: object) -> dict[str, Entry]:
@@ -37,7 +40,9 @@ def read(output: object) -> dict[str, Entry]:
     if not isinstance(output, Mapping):
         return {}
     return {
-        str(name): Entry(int(value.get("healed", 0)), str(value.get("note", "")))
+        str(name): Entry(
+            int(value.get("healed", 0)), str(value.get("note", "")), str(value.get("expect", ""))
+        )
         for name, value in output.items()
         if isinstance(value, Mapping)
     }
@@ -46,22 +51,38 @@ def read(output: object) -> dict[str, Entry]:
 def next_entries(
     units: list[Unit], before: Mapping[str, Entry], states: list[State] | None
 ) -> dict[str, Entry]:
-    """The entries of this run: a unit that was there before and is not as expected is healed once more.
+    """The entries of this run: a unit of which the same was expected before, and is not so, is healed once more.
 
-    `states` is None when nobody looked: every number stays. A unit that is new in the program starts at 0.
+    `states` is None when nobody looked: every number stays. A unit that is new in the program starts at 0, and
+    one of which the program now expects something else is changed by its own text.
     """
     drifted = {state.unit.name: state for state in states or () if not state.healthy}
-    return {
-        unit.name: _healed(before[unit.name], drifted[unit.name])
-        if unit.name in before and unit.name in drifted
-        else before.get(unit.name, Entry())
-        for unit in units
-    }
+    return {unit.name: _next(unit, before.get(unit.name), drifted.get(unit.name)) for unit in units}
 
 
-def _healed(entry: Entry, state: State) -> Entry:
-    expected, found = (_readable(side) for side in state.difference)
-    return Entry(entry.healed + 1, f"expected {expected}, found {found}")
+def _next(unit: Unit, before: Entry | None, drifted: State | None) -> Entry:
+    expect = digest(unit.expect)
+    if before is None:
+        return Entry(expect=expect)
+    if drifted is None or before.expect not in ("", expect):
+        return Entry(before.healed, before.note, expect)
+    expected, found = (_readable(side) for side in _differing_words(*drifted.difference))
+    return Entry(before.healed + 1, f"expected {expected}, found {found}", expect)
+
+
+def _differing_words(expected: str, found: str) -> tuple[str, str]:
+    """Both sides without the words that they share, but for the label of each line on the expected side."""
+    pairs = list(zip(expected.split("; "), found.split("; "), strict=False))
+    if any(e.split()[:LABEL] != f.split()[:LABEL] for e, f in pairs):
+        return expected, found
+    told, seen = zip(*(_differing_in_line(e.split(), f.split()) for e, f in pairs), strict=True)
+    return "; ".join(told), "; ".join(seen)
+
+
+def _differing_in_line(expected: list[str], found: list[str]) -> tuple[str, str]:
+    told = [word for at, word in enumerate(expected) if at < LABEL or word not in found[at : at + 1]]
+    seen = [word for at, word in enumerate(found) if at >= LABEL and word not in expected[at : at + 1]]
+    return " ".join(told), " ".join(seen) or "less"
 
 
 def _readable(side: str) -> str:

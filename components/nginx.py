@@ -35,7 +35,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
 def _site(settings: Settings) -> Unit:
     name = settings.nginx.site
     path, link = f"/etc/nginx/sites-available/{name}", f"{ENABLED}/{name}"
-    unit = file_unit(
+    return file_unit(
         "nginx/site",
         path,
         site_content(settings),
@@ -44,11 +44,9 @@ def _site(settings: Settings) -> Unit:
         expect=lines(f"link {link} -> ../sites-available/{name}", "loaded nginx current"),
         then=lines(
             call("enable_site", name, *TEST),
-            call("systemctl", "reload-or-restart", "nginx"),
-            call("wait_loaded", *LOADED, path),
+            call("reload_service", *LOADED, path),
         ),
     )
-    return unit
 
 
 def _enabled(settings: Settings) -> Unit:

@@ -97,7 +97,10 @@ async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) ->
 
 
 async def _run(endpoint: Endpoint, program: str) -> bytes:
-    """Run a bash program as root on the host. Raises ConnectionRefusedError, or Unreachable for any other failure."""
+    """Run a bash program as root on the host.
+
+    Raises ConnectionRefusedError, or Unreachable for any other failure.
+    """
     import asyncssh
 
     try:
@@ -125,7 +128,10 @@ async def _run(endpoint: Endpoint, program: str) -> bytes:
     except ConnectionRefusedError:
         raise
     except asyncssh.HostKeyNotVerifiable:
-        reason = "host key mismatch: the server shows another key than the pinned one; do not go on before you know why"
+        reason = (
+            "host key mismatch: the server shows another key than the pinned one; "
+            "do not go on before you know why"
+        )
     except asyncssh.PermissionDenied:
         reason = "authentication failed: the server does not accept the key of sshPrivateKey for this user"
     except asyncssh.KeyImportError as error:

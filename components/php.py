@@ -47,7 +47,7 @@ def _cli_limits(settings: Settings) -> Unit:
 
 
 def _fpm(settings: Settings) -> list[Unit]:
-    """Limits and pool; php-fpm tests them before they stay, a reload makes them current without a lost request."""
+    """Limits and pool; php-fpm tests them before they stay, a reload loses no request."""
     version, folder = settings.php.version, f"/etc/php/{settings.php.version}/fpm/pool.d"
     limits = _fpm_file(
         settings,
@@ -81,7 +81,7 @@ def _fpm_file(settings: Settings, name: str, path: str, content: str) -> Unit:
         path,
         content,
         test=(f"php-fpm{settings.php.version}", "-t"),
-        then=lines(call("systemctl", "reload-or-restart", service), call("wait_loaded", *loaded)),
+        then=call("reload_service", *loaded),
         probe=call("probe_loaded", *loaded),
         expect=f"loaded {service} current",
     )

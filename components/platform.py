@@ -88,7 +88,7 @@ class Platform(_Data):
     substitutions: list[Substitution]
 
     def wanted(self, settings: Settings) -> list[Package]:
-        """The packages of this stack: the platform's, other PHP versions it can give, the sample's framework."""
+        """The packages of this stack: the platform's, other PHP versions it has, the sample's framework."""
         others = [v for v in settings.php.also_installed if v in self.php_versions]
         sample = self.sample_packages if settings.release.repository == "sample" else []
         return [*self.packages, *(Package(name=f"php{version}-fpm") for version in others), *sample]

@@ -1,4 +1,4 @@
-"""The release: repository, checkout of a commit, dependencies, build, migrations, caches, permissions, .env."""
+"""The release: checkout of a commit, dependencies, build, migrations, caches, permissions, .env."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import tempfile
+from pathlib import Path
 
 from settings import Settings, SettingsError
 
@@ -62,7 +63,8 @@ def _ls_remote(settings: Settings) -> str:
     if not commits:
         raise SettingsError(
             [
-                f"itqan:release.ref: {release.ref!r}: the repository has no such branch or tag; or give a full commit"
+                f"itqan:release.ref: {release.ref!r}: the repository has no such branch or tag; "
+                "or give a full commit"
             ]
         )
     return commits[0]
@@ -73,15 +75,20 @@ def _git_ssh(settings: Settings, folder: str) -> dict[str, str]:
     if settings.deploy_key is None:
         return {}
     key, hosts = f"{folder}/key", f"{folder}/known_hosts"
-    with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-        file.write(settings.deploy_key.get_secret_value())
-    with open(hosts, "w") as file:
-        file.writelines(f"{line}\n" for line in settings.release.known_hosts)
+    Path(key).touch(mode=0o600)
+    Path(key).write_text(settings.deploy_key.get_secret_value())
+    Path(hosts).write_text("".join(f"{line}\n" for line in settings.release.known_hosts))
     return {"GIT_SSH_COMMAND": _ssh_command(key, hosts)}
 
 
 def _ssh_command(key: str, hosts: str) -> str:
-    return f"ssh -i {key} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={hosts}"
+    options = (
+        "IdentitiesOnly=yes",
+        "BatchMode=yes",
+        "StrictHostKeyChecking=yes",
+        f"UserKnownHostsFile={hosts}",
+    )
+    return " ".join([f"ssh -i {key}", *(f"-o {option}" for option in options)])
 
 
 def _unreachable(settings: Settings, reason: str) -> SettingsError:
@@ -150,7 +157,7 @@ def _quoted(value: str) -> str:
 
 
 def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
-    """Sections "Deployment Procedures", "Environment Configuration" and "File Permissions" of the document."""
+    """Sections "Deployment Procedures", "Environment Configuration", "File Permissions" of the document."""
     sample = settings.release.repository == "sample"
     return [
         file_unit("release/tool", TOOL, host_script("release/release.sh"), mode="755"),
@@ -191,7 +198,7 @@ def _conf(settings: Settings, platform: Platform) -> str:
 
 
 def _origin() -> Unit:
-    """The sample application's repository, on the copy itself: the payload is the input of git fast-import."""
+    """The sample's repository, on the copy itself: the payload is the input of git fast-import."""
     sample = sample_repository()
     return Unit(
         name="release/origin",

@@ -39,7 +39,7 @@ def _step(unit: Unit) -> str:
 
 
 def context_files(units: list[Unit]) -> dict[str, bytes]:
-    """The build context: Dockerfile, registrar, package script, and the authorities this machine trusts in addition."""
+    """The build context: Dockerfile, registrar, package script, authorities that this machine trusts too."""
     files = {
         "Dockerfile": text("staging/Dockerfile").encode(),
         "registrar.sh": text("staging/registrar.sh").encode(),

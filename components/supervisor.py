@@ -37,7 +37,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
 
 
 def _files(names: list[str]) -> Unit:
-    """No other program files: the repository's itqan-reverb.conf beside reverb.conf would start Reverb twice."""
+    """No other program files: the repository's itqan-reverb.conf beside reverb.conf starts Reverb twice."""
     return Unit(
         name="supervisor/files",
         probe=call("probe_unknown", FOLDER, "*.conf", *names),
@@ -61,7 +61,7 @@ def program_content(settings: Settings, program: Program) -> str:
 def _program(settings: Settings, program: Program) -> Unit:
     path = f"{FOLDER}/{program.file}"
     pattern = program.command.split(" --")[0]
-    unit = file_unit(
+    return file_unit(
         f"supervisor/{program.name}",
         path,
         program_content(settings, program),
@@ -69,7 +69,6 @@ def _program(settings: Settings, program: Program) -> Unit:
         expect=lines(f"program {program.name} RUNNING {program.processes}", f"loaded {program.name} current"),
         then=call("start_program", program.name, program.processes, pattern, path),
     )
-    return unit
 
 
 class Supervisor(Part):

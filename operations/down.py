@@ -10,7 +10,7 @@ from .errors import EngineError, OperationError
 from .labels import PROJECT_LABEL, stack_label
 from .machine import ready_engine
 from .paths import ROOT
-from .stack import stamp_of
+from .stack import forget_stack
 from .steps import Steps
 from .summary import root_certificate_file
 
@@ -37,7 +37,7 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
         steps.say(f"  there is no stack {stack}")
     else:
         _destroy(stack, steps)
-    stamp_of(stack).remove()
+    forget_stack(stack)
     root_certificate_file(stack).unlink(missing_ok=True)
     daemon = Daemon()
     if daemon.answers():

@@ -11,6 +11,12 @@ from pathlib import Path
 from .errors import EngineError
 from .paths import ROOT
 
+WRONG_PASSPHRASE = "incorrect passphrase"
+PASSPHRASE_HINT = (
+    "\n  Pulumi.<stack>.yaml was encrypted with another passphrase; put that one into .itqan/passphrase,"
+    "\n  or take `encryptionsalt` and every `secure:` value out of the file to have new secrets made"
+)
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -37,7 +43,9 @@ class Engine:
             check=False,
         )
         if result.returncode:
-            raise EngineError(f"pulumi {' '.join(arguments[:2])}: {_words(result.stderr or result.stdout)}")
+            words = _words(result.stderr or result.stdout)
+            hint = PASSPHRASE_HINT if WRONG_PASSPHRASE in words else ""
+            raise EngineError(f"pulumi {' '.join(arguments[:2])}: {words}{hint}")
         return result.stdout
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .daemon import Daemon
 from .engine import Engine
-from .errors import ConfigurationError, EngineError
+from .errors import ConfigurationError
 from .machine import ready_engine
 from .paths import ROOT, stack_file
 from .stamp import Stamp
@@ -39,15 +39,26 @@ def ready_stack(name: str, steps: Steps) -> Stack:
     Raises PreparationError, ConfigurationError, DockerError or EngineError with what to do.
     """
     engine = ready_engine(steps)
-    stamp = stamp_of(name)
-    facts = stamp.read()
+    facts = _stamp(name).read()
     if not (facts and _still_there(facts)):
-        facts = _prepare(name, engine, steps, known=facts is not None)
-        stamp_of(name).write(facts)
+        facts = _prepare(name, engine, steps)
+        # Anew, because the preparation writes to the configuration.
+        _stamp(name).write(facts)
     return Stack(name, engine, facts["target"])
 
 
-def stamp_of(name: str) -> Stamp:
+def forget_stack(name: str) -> None:
+    """Lets the next run prepare the stack from the beginning."""
+    _stamp(name).remove()
+    _state_stamp(name).remove()
+
+
+def _state_stamp(name: str) -> Stamp:
+    """The note that the stack's state exists in the backend that the environment names."""
+    return Stamp(f"state-{name}", [])
+
+
+def _stamp(name: str) -> Stamp:
     """The note that a stack is prepared, valid for its configuration and our reading of it."""
     return Stamp(f"stack-{name}", [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "settings").glob("*.py")])
 
@@ -62,14 +73,13 @@ def _still_there(facts: Mapping[str, str]) -> bool:
         return False
 
 
-def _prepare(name: str, engine: Engine, steps: Steps, *, known: bool) -> dict[str, str]:
+def _prepare(name: str, engine: Engine, steps: Steps) -> dict[str, str]:
     from settings import SettingsError, load, merged_config
 
     _make_file(name, steps)
     try:
         target = str(merged_config(_own_values(name), ROOT).get("target", ""))
-        if not known:
-            _select(name, engine, steps)
+        _select(name, engine, steps)
         image = _prepare_copy(name, engine, steps) if target == "docker" else ""
         values = _values(name, engine)
         if target == "docker" and _make_secrets(name, engine, steps, values):
@@ -100,16 +110,13 @@ def _own_values(name: str) -> dict[str, Any]:
 
 
 def _select(name: str, engine: Engine, steps: Steps) -> None:
+    """Makes the stack's state, unless it is known to be there."""
+    stamp = _state_stamp(name)
+    if stamp.read() is not None:
+        return
     with steps.step("stack", f"Opening the state of stack {name}"):
-        try:
-            engine.call("stack", "select", "--create", "--stack", name)
-        except EngineError as error:
-            if "incorrect passphrase" not in str(error):
-                raise
-            raise ConfigurationError(
-                f"{stack_file(name).name} was encrypted with another passphrase; put that one into "
-                f".itqan/passphrase, or take `encryptionsalt` and every `secure:` value out of the file"
-            ) from None
+        engine.call("stack", "select", "--create", "--stack", name)
+    stamp.write({})
 
 
 def _prepare_copy(name: str, engine: Engine, steps: Steps) -> str:

@@ -28,8 +28,9 @@ class SettingsError(Exception):
 def load(stack: str, config: Mapping[str, object], root: Path) -> Settings:
     """Settings of a stack.
 
-    Arguments: `stack`, the stack's name; `config`, its configuration without the namespace, secrets decrypted,
-    structured values as JSON text (as Pulumi hands them over) or as data; `root`, the folder of Pulumi.*.yaml.
+    Arguments: `stack`, the stack's name; `config`, its configuration without the namespace, secrets
+    decrypted, structured values as JSON text (as Pulumi hands them over) or as data; `root`, the folder of
+    Pulumi.*.yaml.
     Raises SettingsError with every mistake, one line each: key path, value, what is allowed.
     """
     merged = _with_bases({key: _structured(value) for key, value in config.items()}, root, seen=(stack,))
@@ -79,7 +80,11 @@ def stack_file_config(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SettingsError([f"{path.name}: `config` is not a map of keys and values"])
     plain = {key: _without_secure(value) for key, value in values.items() if key.startswith(f"{NAMESPACE}:")}
-    return {key.removeprefix(f"{NAMESPACE}:"): value for key, value in plain.items() if value is not _SECURE}
+    return {
+        key.removeprefix(f"{NAMESPACE}:"): _structured(value)
+        for key, value in plain.items()
+        if value is not _SECURE
+    }
 
 
 _SECURE = object()
@@ -97,7 +102,9 @@ def _without_secure(value: Any) -> Any:
 
 
 def _structured(value: object) -> object:
-    """Pulumi hands objects and lists over as JSON text; everything else stays what it is."""
+    """Pulumi hands objects and lists over as JSON text, null as an empty one; the rest stays what it is."""
+    if value == "":
+        return None
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
             return json.loads(value)
@@ -109,7 +116,7 @@ def _structured(value: object) -> object:
 def _with_bases(config: dict[str, Any], root: Path, seen: tuple[str, ...]) -> dict[str, Any]:
     base = config.get("extends")
     if not base:
-        return config
+        return {key: value for key, value in config.items() if value is not None}
     if base in seen:
         raise SettingsError([f"{NAMESPACE}:extends: {base}: the files extend each other in a circle"])
     if not isinstance(base, str) or not re.fullmatch(r"[A-Za-z0-9._-]+", base):

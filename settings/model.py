@@ -136,5 +136,5 @@ class Settings(Part):
 
     @property
     def reverb_host(self) -> str:
-        """Where Reverb listens: every address as documented, loopback when strict (nginx is its only client)."""
+        """Where Reverb listens: every address as documented, loopback when strict (only nginx asks it)."""
         return "0.0.0.0" if self.hardening == "documented" else "127.0.0.1"

@@ -36,9 +36,22 @@ as() {
         LANG=C.UTF-8 NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt runuser -u "$user" -- "$@"
 }
 
-# wait_loaded NAME PATTERN FILE…: until probe_loaded says current
-wait_loaded() {
-    if ! wait_until 15 loaded_now "$@"; then refuse "$1 does not run with its new configuration: see \`journalctl -u $1\`"; fi
+# reload_service NAME PATTERN FILE…: reload (or start) a service until a process is there that was not before, and that
+# started after the files changed. The reload itself returns while the old processes still run or none does.
+reload_service() {
+    local before
+    before=$({ pgrep -f "^$2" || true; } | tr '\n' ' ')
+    systemctl reload-or-restart "$1"
+    if ! wait_until 15 replaced "$2" "$before" || ! wait_until 15 loaded_now "$@"; then
+        refuse "$1 does not run with its new configuration: see \`journalctl -u $1\`"
+    fi
+}
+replaced() {
+    local pid
+    for pid in $(pgrep -f "^$1"); do
+        if [[ " $2" != *" $pid "* ]]; then return 0; fi
+    done
+    return 1
 }
 loaded_now() { [ "$(probe_loaded "$@")" = "loaded $1 current" ]; }
 

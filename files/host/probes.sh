@@ -221,9 +221,9 @@ probe_version() {
     printf 'version %s %s\n' "$name" "$("$@" 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1 | grep . || echo absent)"
 }
 
-# probe_held PACKAGE…: which of these are held
+# probe_held PACKAGE…: which of these are held (dpkg knows; apt-mark would read all package lists for it)
 probe_held() {
-    printf 'held%s\n' "$(apt-mark showhold "$@" 2>/dev/null | LC_ALL=C sort | sed 's/^/ /' | tr -d '\n')"
+    printf 'held%s\n' "$(dpkg-query -W -f='${db:Status-Want} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^hold / /p' | LC_ALL=C sort | tr -d '\n')"
 }
 
 # probe_listening PORT: whether a TCP port is open on loopback only

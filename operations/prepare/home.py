@@ -9,6 +9,11 @@ from pathlib import Path
 
 from ..paths import HOME
 
+OWN_PULUMI_HOME = HOME / "pulumi"
+# The engine records every message to and from its plugins: megabytes and 0.2 s of computing per run, with no
+# option against it. It goes without when it cannot make the folder.
+NO_LOGS = "This file stands in for a folder, so that the engine keeps no logs (operations/prepare/home.py).\n"
+
 
 def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
     """The variables that the engine needs beyond `current`, without touching the disk.
@@ -19,13 +24,14 @@ def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # Plugins are prepared here, from where this machine can have them.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        # The history keeps the last states; a backup beside each would be a second copy per run.
-        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
     }
     if "PULUMI_HOME" not in current:
-        variables["PULUMI_HOME"] = str(HOME / "pulumi")
+        variables["PULUMI_HOME"] = str(OWN_PULUMI_HOME)
     if "PULUMI_BACKEND_URL" not in current:
         variables["PULUMI_BACKEND_URL"] = (HOME / "state").as_uri()
+        # The history keeps every state: compressed it is a twentieth, and a backup would be one more each.
+        variables["PULUMI_DIY_BACKEND_ZSTD"] = "true"
+        variables["PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS"] = "true"
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(current):
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(HOME / "passphrase")
     return variables
@@ -33,8 +39,9 @@ def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
 
 def make_home(environment: Mapping[str, str]) -> None:
     """Makes the folders and the passphrase that `environment` names inside `.itqan/`; what exists stays."""
-    for folder in (HOME, HOME / "pulumi", HOME / "state"):
+    for folder in (HOME, OWN_PULUMI_HOME, HOME / "state"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_once(OWN_PULUMI_HOME / "logs", NO_LOGS)
     passphrase = HOME / "passphrase"
     if environment.get("PULUMI_CONFIG_PASSPHRASE_FILE") == str(passphrase):
         _write_once(passphrase, secrets.token_urlsafe(32))

@@ -49,26 +49,32 @@ def ssh_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sshd(docker_client: Any, ssh_key: Path) -> Iterator[str]:
-    """The address of a running SSH server that lets the key in as user conf."""
+def sshd_container(docker_client: Any, ssh_key: Path) -> Iterator[Any]:
+    """A container with a running SSH server that lets the key in as user conf."""
     docker_client.images.build(path=str(HERE / "sshd"), tag=NAME, buildargs={"BASE": BASE}, rm=True)
     environment = {"PUBLIC_KEY": ssh_key.with_suffix(".pub").read_text().strip()}
     container = docker_client.containers.run(NAME, name=NAME, detach=True, environment=environment)
     try:
         container.reload()
-        address = container.attrs["NetworkSettings"]["IPAddress"]
-        _wait_for_ssh(address)
-        yield address
+        wait_for_ssh(container.attrs["NetworkSettings"]["IPAddress"], 22)
+        yield container
     finally:
         container.remove(force=True, v=True)
         docker_client.images.remove(NAME)
 
 
-def _wait_for_ssh(address: str) -> None:
+@pytest.fixture(scope="session")
+def sshd(sshd_container: Any) -> str:
+    """The address of that SSH server."""
+    return str(sshd_container.attrs["NetworkSettings"]["IPAddress"])
+
+
+def wait_for_ssh(address: str, port: int) -> None:
+    """Wait until an SSH server answers."""
     deadline = time.monotonic() + START_DEADLINE
     while True:
         try:
-            with socket.create_connection((address, 22), timeout=1) as connection:
+            with socket.create_connection((address, port), timeout=1) as connection:
                 if connection.recv(4) == b"SSH-":
                     return
         except OSError:

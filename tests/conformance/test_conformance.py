@@ -67,7 +67,7 @@ def answers(
     selected = {
         str(item.callspec.params["case"])
         for item in request.session.items
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "suite" in item.callspec.params
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "case" in item.callspec.params
     }
     with pytest.MonkeyPatch.context() as patch:  # the suite reads them from the environment
         for name, value in variables.items():
@@ -78,11 +78,30 @@ def answers(
 
 
 def _run(name: str, plugin: str, selected: set[str]) -> dict[str, Records]:
+    """Answers of a suite. Cases with fixed waits get a second chance: they assume an idle machine."""
+    answers, timed = _run_once(name, plugin, selected)
+    again = {case for case in timed & answers.keys() if _differences(name, case, answers[case])}
+    return {**answers, **_run_once(name, plugin, again)[0]} if again else answers
+
+
+def _run_once(name: str, plugin: str, selected: set[str]) -> tuple[dict[str, Records], set[str]]:
     suite = conformance.Suite(SUITE / f"{name}.yaml", [plugin])
     try:
-        return dict(suite.run(lambda case: case in selected))
+        timed = {
+            case
+            for _, about, case in suite.cases()
+            if any(step["do"] == "sleep" or "within" in step for step in about["steps"])
+        }
+        return dict(suite.run(lambda case: case in selected)), timed
     finally:
         suite.close()
+
+
+def _differences(name: str, case: str, found: Records) -> list[str]:
+    lines: list[str] = conformance.differences(
+        _without_host_keys(_expected(name, case)), _without_host_keys(found)
+    )
+    return lines
 
 
 def _expected(suite: str, case: str) -> Records:
@@ -109,9 +128,8 @@ def _without_host_keys(records: Records) -> Records:
     ("suite", "case"), [(suite, case) for suite in RECORDED for case in RECORDED[suite]], ids=str
 )
 def test_case(suite: str, case: str, answers: dict[str, dict[str, Records]]) -> None:
-    found = conformance.differences(
-        _without_host_keys(_expected(suite, case)), _without_host_keys(answers[suite][case])
-    )
+    assert case in answers[suite], "the suite did not run it"
+    found = _differences(suite, case, answers[suite][case])
     assert not found, "\n".join(["", *found])
 
 

@@ -69,7 +69,13 @@ class Copy:
     def get(
         self, path: str, host: str | None = None, headers: dict[str, str] | None = None
     ) -> urllib3.BaseHTTPResponse:
-        """GET over HTTPS, verified against the copy's own authority and the name `host`; redirects not followed."""
+        """GET over HTTPS."""
+        return self.request("GET", path, host, headers)
+
+    def request(
+        self, method: str, path: str, host: str | None = None, headers: dict[str, str] | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """A request over HTTPS, verified against the copy's authority and the name `host`; no redirect followed."""
         name = host or self.outputs["domain"]
         with urllib3.HTTPSConnectionPool(
             self.outputs["address"],
@@ -79,9 +85,8 @@ class Copy:
             assert_hostname=name,
             timeout=15,
         ) as pool:
-            return pool.request(
-                "GET", path, headers={"Host": name, **(headers or {})}, redirect=False, retries=False
-            )
+            sent = {"Host": name, **(headers or {})}
+            return pool.request(method, path, headers=sent, redirect=False, retries=False)
 
     def get_plain(self, path: str) -> urllib3.BaseHTTPResponse:
         """GET over HTTP, port 80."""
@@ -103,8 +108,8 @@ class Copy:
     def served_certificate(self) -> str:
         """Digest of the certificate that nginx shows."""
         script = (
-            f"openssl s_client -connect 127.0.0.1:443 -servername t1.{self.outputs['domain']} </dev/null 2>/dev/null"
-            " | openssl x509 -noout -fingerprint -sha256"
+            f"openssl s_client -connect 127.0.0.1:443 -servername t1.{self.outputs['domain']} </dev/null"
+            " 2>/dev/null | openssl x509 -noout -fingerprint -sha256"
         )
         return self.bash(script)
 

@@ -63,20 +63,26 @@ def test_a_websocket_handshake_through_nginx(copy: Copy) -> None:
 
 
 def test_a_queued_job_is_done_by_a_worker(copy: Copy) -> None:
-    token = secrets.token_hex(4)
-    assert copy.get(f"/dispatch/{token}").status == 200
-    poll(lambda: token in copy.get(f"/touches/{token}").data.decode(), 30, "the job's row in the database")
+    token = secrets.token_hex(8)
+    assert copy.request("POST", f"/api/visits/{token}").status == 202
+    done = poll(lambda: copy.get(f"/api/visits/{token}").status == 200, 30, "the visit that the job records")
+    assert done and copy.get(f"/api/visits/{token}").json()[0]["release"] == copy.outputs["release"]
 
 
 def test_the_scheduler_runs_every_minute(copy: Copy) -> None:
-    log = "/var/www/itqan-platform/storage/logs/tick.log"
-    count = f"cat {log} 2>/dev/null | wc -l"
+    count = "mysql -N -e 'SELECT COUNT(*) FROM itqan_platform.heartbeats'"
     before = int(copy.bash(count))
-    poll(lambda: int(copy.bash(count)) > before, 75, "a further line of the scheduled task")
+    poll(lambda: int(copy.bash(count)) > before, 75, "a further row of the scheduled task")
+
+
+def test_the_application_finds_itself_healthy(copy: Copy) -> None:
+    answer = copy.get("/up")
+    assert answer.status == 200, answer.data.decode()
+    assert copy.outputs["release"] in answer.data.decode()
 
 
 def test_the_log_is_one_that_every_php_process_can_write(copy: Copy) -> None:
     log = "/var/www/itqan-platform/storage/logs/laravel.log"
-    users = copy.bash("ps -eo user=,args= | awk '/[p]hp artisan|php-fpm: pool/ {print $1}' | sort -u")
+    users = copy.bash("ps -eo user=,args= | awk '/[p]hp artisan|[p]hp-fpm: pool/ {print $1}' | sort -u")
     assert users == "www-data"
     assert copy.bash(f"runuser -u www-data -- test -w {log} && echo writable") == "writable"

@@ -24,7 +24,7 @@ def me() -> str:
 
 @pytest.fixture
 def bash(tmp_path: Path) -> Bash:
-    """A function: run lines of bash after the library, in a folder of its own, where set_aside puts things too."""
+    """A function: run lines of bash after the library, in a folder of its own, set_aside's store included."""
     library = "\n".join(text(part) for part in LIBRARY).replace("/var/backups/itqan", f"{tmp_path}/aside")
 
     def run(program: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

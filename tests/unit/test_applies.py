@@ -153,6 +153,29 @@ def test_wait_until_says_nothing(bash: Bash) -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+RELOADED = """
+    marker=itqan-test-$$
+    start() { bash -c "exec -a $marker sleep 20" </dev/null >/dev/null 2>&1 & echo $! >>pids; }
+    trap 'xargs -r -a pids kill' EXIT
+    touch pids
+    touch -d '10 seconds ago' file
+"""
+
+
+@pytest.mark.parametrize("before", ["true", "start; wait_until 5 pgrep -f ^$marker"], ids=["down", "running"])
+def test_reload_service_waits_for_a_new_process(bash: Bash, before: str) -> None:
+    program = "systemctl() { (sleep 0.3; start) & }; reload_service it $marker file; wc -l <pids"
+    done = bash(f"{RELOADED}\n{before}\n{program}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == ("1" if before == "true" else "2")
+
+
+def test_reload_service_refuses_when_the_reload_fails(bash: Bash) -> None:
+    done = bash(f"{RELOADED}\nstart\nsystemctl() {{ return 5; }}\nreload_service it $marker file; echo never")
+    assert done.returncode != 0
+    assert done.stdout == ""
+
+
 def test_refuse_is_one_line_and_exit_1(bash: Bash) -> None:
     done = bash("refuse 'no such thing'; echo never")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "itqan: no such thing\n")

@@ -124,7 +124,7 @@ def test_output_is_not_asked_after_a_failure(converge: Converge) -> None:
     assert converge("echo x", "y", "true", output="echo never").stdout == ""
 
 
-def test_the_library_is_there_for_probe_and_apply(converge: Converge, tmp_path: Path, me: str) -> None:
+def test_the_library_is_there_for_probe_and_apply(converge: Converge, tmp_path: Path) -> None:
     probe = f"probe_link {tmp_path}/link"
     done = converge(probe, f"link {tmp_path}/link -> there", f"say placing; ln -s there {tmp_path}/link")
     assert (done.returncode, done.stderr) == (0, "placing\n")

@@ -11,7 +11,7 @@ from components.unit import Unit
 from settings import Settings
 
 Units = Callable[[Settings], dict[str, Unit]]
-# What a MySQL option file does with the characters of a value in double quotes (my_getopt: my_search_option_files).
+# What a MySQL option file does with the characters of a value in double quotes.
 OPTION_ESCAPES = re.compile(r'\\(["\\])')
 
 

@@ -13,7 +13,7 @@ from settings import Settings
 
 
 def read(text: str) -> dict[str, str]:
-    """A .env as vlucas/phpdotenv 5 reads it: bare values end at a blank or #, quoted ones know \\\\, \\" and \\$."""
+    """A .env as vlucas/phpdotenv 5 reads it: a bare value ends at a blank or #, a quoted one has escapes."""
     entries: dict[str, str] = {}
     for line in text.splitlines():
         if not line or line.startswith("#"):

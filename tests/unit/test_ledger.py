@@ -6,15 +6,16 @@ import pytest
 
 from components.ledger import READABLE, Entry, next_entries, read
 from components.observation import State
-from components.unit import Unit
+from components.unit import Unit, digest
 
 A = Unit("part/a", "probe", "good", "apply")
 B = Unit("part/b", "probe", "good", "apply")
-BEFORE = {"part/a": Entry(), "part/b": Entry(2, "expected x, found y")}
+GOOD = digest("good")
+BEFORE = {"part/a": Entry(expect=GOOD), "part/b": Entry(2, "expected x, found y", GOOD)}
 
 
 def test_a_new_unit_starts_at_zero_even_when_the_host_differs() -> None:
-    assert next_entries([A], {}, [State(A, "bad")]) == {"part/a": Entry()}
+    assert next_entries([A], {}, [State(A, "bad")]) == {"part/a": Entry(expect=GOOD)}
 
 
 def test_a_healthy_unit_keeps_its_number_and_note() -> None:
@@ -23,8 +24,22 @@ def test_a_healthy_unit_keeps_its_number_and_note() -> None:
 
 def test_drift_raises_the_number_by_one_and_says_what() -> None:
     after = next_entries([A, B], BEFORE, [State(A, "bad"), State(B, "good")])
-    assert after == {"part/a": Entry(1, "expected good, found bad"), "part/b": BEFORE["part/b"]}
+    assert after == {"part/a": Entry(1, "expected good, found bad", GOOD), "part/b": BEFORE["part/b"]}
     assert next_entries([A], after, [State(A, "worse")])["part/a"].healed == 2
+
+
+def test_a_program_that_expects_something_else_is_no_drift() -> None:
+    changed = Unit("part/a", "probe", "better", "apply")
+    after = next_entries([changed], BEFORE, [State(changed, "good")])
+    assert after == {"part/a": Entry(expect=digest("better"))}
+    assert next_entries([changed], after, [State(changed, "good")])["part/a"].healed == 1
+
+
+def test_only_the_differing_words_are_told() -> None:
+    unit = Unit("part/a", "probe", "file /a root:root 644 sha256:1\nservice x enabled active", "apply")
+    found = "file /a root:root 600 sha256:1\nservice x disabled inactive"
+    entry = next_entries([unit], {"part/a": Entry()}, [State(unit, found)])["part/a"]
+    assert entry.note == "expected file /a 644; service x enabled active, found 600; disabled inactive"
 
 
 def test_without_a_look_every_number_stays() -> None:
@@ -32,7 +47,7 @@ def test_without_a_look_every_number_stays() -> None:
 
 
 def test_a_unit_that_left_the_program_leaves_the_ledger() -> None:
-    assert next_entries([A], BEFORE, None) == {"part/a": Entry()}
+    assert next_entries([A], BEFORE, None) == {"part/a": Entry(expect=GOOD)}
 
 
 def test_a_unit_that_nobody_saw_keeps_its_number() -> None:

@@ -132,6 +132,7 @@ class TestHome:
     ) -> None:
         home = tmp_path / "home"
         monkeypatch.setattr("operations.prepare.home.HOME", home)
+        monkeypatch.setattr("operations.prepare.home.OWN_PULUMI_HOME", home / "pulumi")
         environment = engine_environment({})
         make_home(environment)
         first = (home / "passphrase").read_text()

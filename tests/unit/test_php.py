@@ -47,8 +47,8 @@ def test_fpm_accepts_a_file_before_it_stays_and_runs_with_it(prod_units: dict[st
     for name in ("php/pool", "php/fpm-limits"):
         place, *then = prod_units[name].apply.splitlines()
         assert place.endswith(" php-fpm8.4 -t")
-        assert then[0] == "systemctl reload-or-restart php8.4-fpm"
-        assert then[1].startswith("wait_loaded php8.4-fpm 'php-fpm: pool www' /etc/php/8.4/fpm/")
+        (reload,) = then
+        assert reload.startswith("reload_service php8.4-fpm 'php-fpm: pool www' /etc/php/8.4/fpm/")
         assert prod_units[name].expect.splitlines()[-1] == "loaded php8.4-fpm current"
 
 

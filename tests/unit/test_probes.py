@@ -109,7 +109,7 @@ def test_a_tenth_less_is_still_enough(bash: Bash, have: float, enough: bool) -> 
     assert (bash(f"enough {have:.0f} 31").stdout == "enough\n") is enough
 
 
-def test_probe_loaded(bash: Bash, tmp_path: Path) -> None:
+def test_probe_loaded(bash: Bash) -> None:
     """A process is current when it is younger than the file; a second is the finest that ps tells."""
     marker = f"itqan-test-{os.getpid()}"
     program = f"""
@@ -139,7 +139,8 @@ def test_probe_permissions(bash: Bash, tmp_path: Path, me: str) -> None:
     ):
         (root / file).touch()
     bash(
-        "find app -exec chmod 755 {} +; find app/storage app/bootstrap/cache -type d -exec chmod 775 {} +; chmod 600 app/.env"
+        "find app -exec chmod 755 {} +; find app/storage app/bootstrap/cache -type d -exec chmod 775 {} +"
+        "; chmod 600 app/.env"
     )
     probe = f"probe_permissions app {me} 755 {me} 775 storage bootstrap/cache"
     assert bash(probe).stdout == "permissions as in the table\n"
@@ -153,17 +154,19 @@ def test_probe_permissions(bash: Bash, tmp_path: Path, me: str) -> None:
     assert bash("rm -r app; " + probe).stdout == "permissions absent\n"
 
 
-def test_probe_release_and_checkout(bash: Bash, tmp_path: Path) -> None:
+def test_probe_release_and_checkout(bash: Bash) -> None:
     absent = bash("probe_release gone; probe_checkout gone").stdout.splitlines()
     assert absent[0] == "commit absent"
     assert absent[-2:] == ["checkout gone origin absent", "checkout gone fileMode true"]
     program = """
-        git init -q app; cd app; git config user.name x; git config user.email x@y.z; git config core.fileMode false
-        git remote add origin /srv/git/x.git; touch composer.json; echo '*' >.git/info/exclude; git add -f composer.json
+        git init -q app; cd app; git config user.name x; git config user.email x@y.z
+        git config core.fileMode false; git remote add origin /srv/git/x.git
+        touch composer.json; echo '*' >.git/info/exclude; git add -f composer.json
         git commit -q -m one; git rev-parse HEAD; cd ..
         mkdir -p app/vendor app/bootstrap/cache app/storage/framework/views
         dependencies_digest app >app/vendor/.itqan-digest
-        echo x >app/bootstrap/cache/config.php; touch app/bootstrap/cache/routes-v7.php app/storage/framework/views/a.php
+        echo x >app/bootstrap/cache/config.php
+        touch app/bootstrap/cache/routes-v7.php app/storage/framework/views/a.php
         probe_release app; probe_checkout app
     """
     commit, *lines = bash(program).stdout.splitlines()
@@ -178,7 +181,8 @@ def test_probe_release_and_checkout(bash: Bash, tmp_path: Path) -> None:
         "checkout app fileMode false",
     ]
     changed = bash(
-        "touch app/storage/framework/down; echo x >app/composer.json; echo x >app/vendor/.itqan-digest; probe_release app"
+        "touch app/storage/framework/down; echo x >app/composer.json; echo x >app/vendor/.itqan-digest"
+        "; probe_release app"
     )
     assert changed.stdout.splitlines()[1:3] == ["changes 1", "vendor stale"]
     assert changed.stdout.splitlines()[-1] == "maintenance on"
@@ -190,6 +194,12 @@ def test_probe_package(bash: Bash) -> None:
     kind, wrong, absent = (line.split(" ", 2)[2] for line in done.stdout.splitlines())
     assert absent == "absent"
     assert (kind, wrong == "0.0.1") in {("installed", False), ("absent", False)}
+
+
+def test_probe_held(bash: Bash) -> None:
+    done = bash("dpkg-query() { printf 'hold b\\ninstall c\\nhold a\\n'; }; probe_held a b c")
+    assert done.stdout == "held a b\n"
+    assert bash("probe_held no-such-package").stdout == "held\n"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,8 @@ def test_the_release_is_a_commit_in_a_clean_tree(prod_units: dict[str, Unit], pr
 def test_the_permissions_table(prod_units: dict[str, Unit]) -> None:
     unit = prod_units["release/permissions"]
     assert unit.probe == (
-        "probe_permissions /var/www/itqan-platform deploy:www-data 755 deploy:www-data 775 storage bootstrap/cache"
+        "probe_permissions /var/www/itqan-platform deploy:www-data 755 "
+        "deploy:www-data 775 storage bootstrap/cache"
     )
     assert unit.expect == "permissions as in the table"
 

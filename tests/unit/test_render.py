@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
@@ -44,7 +42,7 @@ def test_values_are_not_escaped_as_html() -> None:
     assert text.endswith("\n")
 
 
-def test_a_program_for_the_host_is_the_library_and_the_program(tmp_path: Path) -> None:
+def test_a_program_for_the_host_is_the_library_and_the_program() -> None:
     script = render.host_script("host/converge.sh")
     parts = [render.text(part) for part in (*render.LIBRARY, "host/converge.sh")]
     positions = [script.index(part) for part in parts]

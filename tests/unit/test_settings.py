@@ -264,6 +264,17 @@ def test_structured_values_may_be_json_as_pulumi_hands_them_over(
     assert load("prod", as_text, root) == prod
 
 
+def test_null_is_an_empty_text_as_pulumi_hands_it_over(config: Config, root: Path, tmp_path: Path) -> None:
+    """`pulumi config set` also writes it so into the file of a stack."""
+    empty = load("staging", {**config("staging"), "connection": ""}, root)
+    assert empty == load("staging", config("staging"), root)
+    write(tmp_path, "base", "config: {itqan:connection: {host: a}}")
+    write(tmp_path, "middle", 'config: {itqan:extends: base, itqan:connection: ""}')
+    assert "connection" not in merged_config({"extends": "middle"}, tmp_path)
+    line = "itqan:domain: missing; allowed: a domain name in lower case, such as itqanway.com"
+    assert problems(config("prod", domain=""), root) == [line]
+
+
 def write(folder: Path, stack: str, text: str) -> None:
     (folder / f"Pulumi.{stack}.yaml").write_text(text)
 

@@ -19,11 +19,43 @@ from settings import Settings
 Units = Callable[[Settings], dict[str, Unit]]
 
 # Commands that change something; none of them has a place in a probe.
-WRITING = (
-    "rm mv cp ln install tee touch mkdir rmdir mktemp chmod chown truncate dd sync kill useradd usermod apt apt-get "
-    "place set_aside keep_only nsupdate certbot update-alternatives fast-import checkout fetch enable disable restart "
-    "reload start stop"
-).split()
+WRITING = [
+    "rm",
+    "mv",
+    "cp",
+    "ln",
+    "install",
+    "tee",
+    "touch",
+    "mkdir",
+    "rmdir",
+    "mktemp",
+    "chmod",
+    "chown",
+    "truncate",
+    "dd",
+    "sync",
+    "kill",
+    "useradd",
+    "usermod",
+    "apt",
+    "apt-get",
+    "place",
+    "set_aside",
+    "keep_only",
+    "nsupdate",
+    "certbot",
+    "update-alternatives",
+    "fast-import",
+    "checkout",
+    "fetch",
+    "enable",
+    "disable",
+    "restart",
+    "reload",
+    "start",
+    "stop",
+]
 
 
 def texts(unit: Unit) -> list[str]:

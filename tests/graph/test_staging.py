@@ -1,0 +1,108 @@
+"""A copy on Docker: network, images, two containers, in a form that a change of packages does not replace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.staging import context_files, package_script, write_context
+from components.unit import Unit
+from settings import Settings
+from tests.graph.recorder import Program, is_secret, plain
+
+
+def test_network_images_and_containers(copy: Program) -> None:
+    kinds = {
+        name: resource.type
+        for name, resource in copy.resources.items()
+        if resource.type.startswith("docker:")
+    }
+    assert kinds == {
+        "network": "docker:index/network:Network",
+        "image-server": "docker:index/image:Image",
+        "image-registrar": "docker:index/image:Image",
+        "server": "docker:index/container:Container",
+        "registrar": "docker:index/container:Container",
+    }
+
+
+def test_names_and_labels_are_the_stacks(copy: Program) -> None:
+    for name in ("network", "server", "registrar"):
+        inputs = plain(copy.resources[name].inputs)
+        assert inputs["name"].startswith("itqan-staging"), name
+        assert {"label": "itqan.stack", "value": "staging"} in inputs["labels"], name
+
+
+def test_addresses_lie_in_the_network(copy: Program, staging: Settings) -> None:
+    assert copy.resources["network"].inputs["ipamConfigs"] == [{"subnet": str(staging.subnet)}]
+    for name, address in (("server", staging.server_address), ("registrar", staging.registrar_address)):
+        (network,) = plain(copy.resources[name].inputs)["networksAdvanced"]
+        assert network["ipv4Address"] == str(address)
+
+
+def test_secrets_in_uploads_are_marked(copy: Program) -> None:
+    secret = {
+        upload["file"]
+        for name in ("server", "registrar")
+        for upload in plain_list(copy, name)
+        if is_secret(upload["content"])
+    }
+    assert secret == {"/etc/ssh/ssh_host_ed25519_key", "/etc/itqan/tsig.key", "/etc/itqan/pebble/tls.key"}
+
+
+def plain_list(copy: Program, name: str) -> list[dict[str, object]]:
+    """A container's uploads with the marks of their contents."""
+    uploads: list[dict[str, object]] = copy.resources[name].inputs["uploads"]
+    return uploads
+
+
+def test_a_new_image_does_not_replace_a_living_copy(copy: Program) -> None:
+    assert copy.resources["server"].ignored == ["image"]
+    assert copy.resources["registrar"].ignored == ["image"]
+
+
+def test_the_state_does_not_know_where_the_checkout_is(copy: Program, root: Path) -> None:
+    build = copy.resources["image-server"].inputs["build"]
+    assert build["context"] == ".itqan/context/ubuntu-22.04"
+    assert str(root) not in str(copy.resources["image-server"].inputs)
+
+
+def test_no_published_port_and_no_privileged_container(copy: Program) -> None:
+    for name in ("server", "registrar"):
+        inputs = copy.resources[name].inputs
+        assert "ports" not in inputs
+        assert "privileged" not in inputs
+
+
+def test_the_host_is_not_observed_before_its_container_is_there(copy: Program) -> None:
+    assert "server" in copy.all_after("nginx-site")
+
+
+def test_the_image_is_made_by_the_package_units_alone(staging_units: dict[str, Unit]) -> None:
+    units = list(staging_units.values())
+    script = package_script(units)
+    for unit in units:
+        assert (f"say {unit.name}\n" in script) is (unit.part == "packages"), unit.name
+    assert script.index("say packages/pins") < script.index("say packages/installed")
+
+
+def test_no_secret_in_the_build_context(staging_units: dict[str, Unit], secrets: dict[str, str]) -> None:
+    for name, content in context_files(list(staging_units.values())).items():
+        assert not [secret for secret, value in secrets.items() if value.encode() in content], name
+
+
+def test_the_context_on_disk_is_exactly_the_files(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/file").write_text("x")
+    (tmp_path / "same").write_bytes(b"same")
+    before = (tmp_path / "same").stat().st_mtime_ns
+    write_context({"same": b"same", "a/b": b"new"}, tmp_path)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"same", "a/b"}
+    assert (tmp_path / "same").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "registrar.sh", "packages/apply.sh", "packages/lib.sh"])
+def test_the_context_has(staging_units: dict[str, Unit], name: str) -> None:
+    assert context_files(list(staging_units.values()))[name].strip()

@@ -1,0 +1,115 @@
+"""itqan-release: it refuses before it touches anything, and a failing step is named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.render import host_script
+from components.sample import sample_repository
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="runuser, which gives each step its user, needs root"
+)
+
+CONF = """
+ROOT={folder}/app
+DEPLOY_USER=root
+WEB_USER=root
+PHP={folder}/php
+REPOSITORY={folder}/origin.git
+SSH_COMMAND='ssh -o BatchMode=yes'
+COMPOSER_FILE=composer.json
+APPLICATION_OWNER=root:root
+APPLICATION_MODE=755
+WRITABLE_OWNER=root:root
+WRITABLE_MODE=775
+WRITABLE_PATHS='storage bootstrap/cache'
+"""
+Tool = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Tool:
+    """A function: run the tool with its configuration, lock and application in a folder of its own."""
+    (tmp_path / "release.conf").write_text(CONF.format(folder=tmp_path))
+    script = host_script("release/release.sh").replace("/etc/itqan/release.conf", f"{tmp_path}/release.conf")
+    (tmp_path / "tool").write_text(script.replace("/run/lock/", f"{tmp_path}/"))
+    (tmp_path / "php").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n! [ -e {tmp_path}/broken ]\n')
+    (tmp_path / "php").chmod(0o755)
+    (tmp_path / "app").mkdir()
+
+    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = ["bash", str(tmp_path / "tool"), *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=30)
+
+    return run
+
+
+@pytest.fixture
+def cloned(tool: Tool, tmp_path: Path) -> Path:
+    """The application's folder as a checkout of an imported repository, its .env in place."""
+    sample = sample_repository()
+    assert tool("import", f"{tmp_path}/origin.git", "main", stdin=sample.stream).returncode == 0
+    assert tool("clone").returncode == 0
+    (tmp_path / "app/.env").write_text("APP_DEBUG=false\n")
+    return tmp_path / "app"
+
+
+def test_clone_twice_is_once(tool: Tool, cloned: Path) -> None:
+    assert tool("clone").returncode == 0
+    config = (cloned / ".git/config").read_text()
+    assert "filemode = false" in config.lower()
+    assert "origin.git" in config
+
+
+def test_clone_refuses_a_folder_that_is_something_else(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "app/index.html").touch()
+    done = tool("clone")
+    assert done.returncode == 1
+    assert "is neither empty nor a git checkout" in done.stderr
+    assert (tmp_path / "app/index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("env", "reason"),
+    [
+        (None, ".env is missing"),
+        ("", ".env is missing"),
+        ("APP_DEBUG=true\n", "APP_DEBUG is on"),
+        ('APP_DEBUG="1"\n', "APP_DEBUG is on"),
+    ],
+)
+def test_deploy_checks_first(tool: Tool, cloned: Path, env: str | None, reason: str) -> None:
+    (cloned / ".env").unlink()
+    if env is not None:
+        (cloned / ".env").write_text(env)
+    done = tool("deploy", "main", sample_repository().commit)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "failed in step 1, pre-deployment checks" in done.stderr
+
+
+def test_a_failing_step_is_named(tool: Tool, cloned: Path, tmp_path: Path) -> None:
+    (cloned / "vendor").mkdir(exist_ok=True)
+    (cloned / "vendor/autoload.php").touch()
+    (tmp_path / "broken").touch()
+    done = tool("deploy", "main", sample_repository().commit)
+    assert done.returncode != 0
+    assert "failed in step 2, maintenance mode on" in done.stderr
+    assert (tmp_path / "calls").read_text() == "artisan down --retry=15\n"
+
+
+@pytest.mark.usefixtures("cloned")
+def test_success_says_nothing_of_failure(tool: Tool) -> None:
+    assert "failed" not in tool("cache").stderr
+
+
+def test_a_wrong_word_is_answered_with_the_right_ones(tool: Tool) -> None:
+    done = tool("destroy")
+    assert done.returncode == 1
+    assert "usage: itqan-release import|clone|deploy|cache|permissions" in done.stderr
