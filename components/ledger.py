@@ -15,8 +15,12 @@ LABEL = 2  # words that name a thing in a line of a probe: `file /etc/…`, `ser
 
 @dataclass(frozen=True)
 class Entry:
-    """`healed`, how many times; `note`, what was expected and found the last time; `expect`, a digest of what is
-    expected, by which a changed program is told from a changed host."""
+    """What is known of a unit.
+
+    healed   how many times it was
+    note     what was expected and found the last time
+    expect   a digest of what is expected, by which a changed program is told from a changed host
+    """
 
     healed: int = 0
     note: str = ""
@@ -51,10 +55,10 @@ def read(output: object) -> dict[str, Entry]:
 def next_entries(
     units: list[Unit], before: Mapping[str, Entry], states: list[State] | None
 ) -> dict[str, Entry]:
-    """The entries of this run: a unit of which the same was expected before, and is not so, is healed once more.
+    """The entries of this run: a unit that is not as was expected of it before is healed once more.
 
-    `states` is None when nobody looked: every number stays. A unit that is new in the program starts at 0, and
-    one of which the program now expects something else is changed by its own text.
+    `states` is None when nobody looked: every number stays. A unit that is new in the program starts at 0,
+    and one of which the program now expects something else is changed by its own text.
     """
     drifted = {state.unit.name: state for state in states or () if not state.healthy}
     return {unit.name: _next(unit, before.get(unit.name), drifted.get(unit.name)) for unit in units}

@@ -158,7 +158,7 @@ def _values(name: str, engine: Engine) -> dict[str, object]:
 
 def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, object]) -> bool:
     """Makes the secrets that a copy lacks, as encrypted configuration. Returns whether it made any."""
-    from settings import SECRETS, merged_config, missing_secrets
+    from settings import BUNDLE, SECRETS, merged_config, missing_secrets
 
     missing = [(secret, SECRETS[secret].generate) for secret in missing_secrets(merged_config(values, ROOT))]
     makeable = [(secret, generate) for secret, generate in missing if generate]
@@ -166,10 +166,13 @@ def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, 
         return False
     text = f"Making {len(makeable)} secrets of the copy, encrypted in {stack_file(name).name}"
     with steps.step("secrets", text):
-        for secret, generate in makeable:
-            # On standard input: an argument could be read by every user of this machine.
-            options = ["--secret", "--raw", "--stack", name]
-            engine.call("config", "set", *options, f"itqan:{secret}", stdin=generate())
+        bundle = values.get(BUNDLE)
+        made = {secret: generate() for secret, generate in makeable}
+        # All in one value, as each call of the engine takes a third of a second; on standard input, as an
+        # argument could be read by every user of this machine.
+        together = json.dumps({**(json.loads(bundle) if isinstance(bundle, str) else {}), **made})
+        options = ["--secret", "--raw", "--stack", name]
+        engine.call("config", "set", *options, f"itqan:{BUNDLE}", stdin=together)
     return True
 
 

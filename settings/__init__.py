@@ -4,9 +4,10 @@ from .loading import SettingsError, load, merged_config, stack_file_config
 from .model import Settings
 from .parts import OwnerMode, Program
 from .rules import NAMESPACE
-from .secrets import SECRETS, Secret, missing_secrets
+from .secrets import BUNDLE, SECRETS, Secret, missing_secrets
 
 __all__ = [
+    "BUNDLE",
     "NAMESPACE",
     "SECRETS",
     "OwnerMode",

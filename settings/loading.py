@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from .model import Settings
 from .rules import NAMESPACE, broken_rules
-from .secrets import SECRETS, missing_secrets
+from .secrets import BUNDLE, SECRETS, missing_secrets
 
 
 class SettingsError(Exception):
@@ -33,7 +33,7 @@ def load(stack: str, config: Mapping[str, object], root: Path) -> Settings:
     Pulumi.*.yaml.
     Raises SettingsError with every mistake, one line each: key path, value, what is allowed.
     """
-    merged = _with_bases({key: _structured(value) for key, value in config.items()}, root, seen=(stack,))
+    merged = _with_bases(_opened(config), root, seen=(stack,))
     merged.pop("extends", None)
     missing = missing_secrets(merged)
     problems = [*broken_rules(merged), *_secret_lines(missing)]
@@ -65,7 +65,14 @@ def merged_config(config: Mapping[str, object], root: Path) -> dict[str, Any]:
 
     Raises SettingsError when a file it extends is missing, unreadable or part of a circle.
     """
-    return _with_bases({key: _structured(value) for key, value in config.items()}, root, seen=())
+    return _with_bases(_opened(config), root, seen=())
+
+
+def _opened(config: Mapping[str, object]) -> dict[str, Any]:
+    """Values as data, the bundle of secrets as single ones; a secret that stands alone wins."""
+    values = {key: _structured(value) for key, value in config.items()}
+    bundle = values.pop(BUNDLE, None)
+    return {**bundle, **values} if isinstance(bundle, dict) else values
 
 
 def stack_file_config(path: Path) -> dict[str, Any]:

@@ -42,6 +42,9 @@ def _app_key() -> str:
 BOTH, HOST, DOCKER = frozenset({"host", "docker"}), frozenset({"host"}), frozenset({"docker"})
 NOWHERE: frozenset[str] = frozenset()
 
+# The key under which a copy keeps the secrets made for it: one encrypted JSON object of them.
+BUNDLE = "secrets"
+
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
     "sshHostPrivateKey": Secret("private host key of the copy (ed25519, OpenSSH format)", DOCKER, _ssh_key),

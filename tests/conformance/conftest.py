@@ -40,6 +40,19 @@ def docker_client() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def plain_image(docker_client: Any) -> Iterator[str]:
+    """The files of the base image as an image without its labels, which containers would inherit."""
+    name = f"itqan-conformance-plain-{os.getpid()}"
+    container = docker_client.containers.create(BASE, ["true"])
+    try:
+        docker_client.api.import_image_from_stream(container.export(), repository=name)
+    finally:
+        container.remove(v=True)
+    yield name
+    docker_client.images.remove(name)
+
+
+@pytest.fixture(scope="session")
 def ssh_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new private key."""
     path = tmp_path_factory.mktemp("ssh") / "key"

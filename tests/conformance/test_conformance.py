@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from .conftest import BASE
 from .deviations import DEVIATIONS
 
 SUITE = Path(__file__).resolve().parent / "suite"
@@ -47,14 +46,14 @@ RECORDED = {name: _recorded(name) for name in DEVIATIONS}
 
 
 @pytest.fixture(scope="session")
-def variables(sshd: str, ssh_key: Path, free_subnet: str) -> dict[str, str]:
+def variables(sshd: str, ssh_key: Path, plain_image: str, free_subnet: str) -> dict[str, str]:
     """The environment variables that the suite asks for."""
     return {
         "CONF_SSH_HOST": sshd,
         "CONF_SSH_PORT": "22",
         "CONF_SSH_USER": "conf",
         "CONF_SSH_KEY": str(ssh_key),
-        "CONF_DOCKER_IMAGE": BASE,
+        "CONF_DOCKER_IMAGE": plain_image,
         "CONF_DOCKER_SUBNET": free_subnet,
     }
 

@@ -75,7 +75,7 @@ class Copy:
     def request(
         self, method: str, path: str, host: str | None = None, headers: dict[str, str] | None = None
     ) -> urllib3.BaseHTTPResponse:
-        """A request over HTTPS, verified against the copy's authority and the name `host`; no redirect followed."""
+        """A request over HTTPS, verified against the copy's authority and `host`; no redirect followed."""
         name = host or self.outputs["domain"]
         with urllib3.HTTPSConnectionPool(
             self.outputs["address"],

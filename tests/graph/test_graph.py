@@ -247,7 +247,7 @@ def test_drift_is_an_update_of_one_unit_and_says_what(run: Run, copy: Program) -
     assert changed == {"nginx-service"}
     update = drifted.commands["nginx-service"].inputs["update"]
     assert update == copy.commands["nginx-service"].inputs["create"] + (
-        "\n# healed 2 times; expected service nginx enabled active, found service nginx enabled inactive"
+        "\n# healed 2 times; expected service nginx active, found inactive"
     )
     assert (
         drifted.commands["nginx-service"].inputs["create"] == copy.commands["nginx-service"].inputs["create"]
@@ -261,13 +261,13 @@ def test_a_healed_unit_keeps_its_update_text(run: Run) -> None:
     assert (
         again.commands["nginx-service"].inputs["update"].endswith("\n# healed 2 times; expected a, found b")
     )
-    assert again.outputs["ledger"]["nginx/service"] == known["nginx/service"]
+    assert known["nginx/service"].items() <= again.outputs["ledger"]["nginx/service"].items()
 
 
 def test_without_observation_the_numbers_stay(run: Run) -> None:
     known = {"nginx/service": {"healed": 2, "note": "expected a, found b"}}
     blind = run("prod", ledger=known, found={"nginx/service": "gone"}, observe=False)
-    assert blind.outputs["ledger"]["nginx/service"] == known["nginx/service"]
+    assert known["nginx/service"].items() <= blind.outputs["ledger"]["nginx/service"].items()
 
 
 def test_a_wrong_setting_stops_the_run_before_anything_is_registered(run: Run) -> None:

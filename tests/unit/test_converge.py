@@ -19,7 +19,7 @@ LOCK = Path(f"/run/lock/itqan-{NAME.replace('/', '-')}.lock")
 
 @pytest.fixture
 def converge(tmp_path: Path) -> Iterator[Converge]:
-    """A function: run the runner with a unit, exactly as the engine does."""
+    """A function: run the runner with a unit; a payload that is not read to its end is a failure too."""
     runner = tmp_path / "itqan-converge"
     runner.write_text(host_script("host/converge.sh"))
     runner.chmod(0o755)
@@ -28,14 +28,10 @@ def converge(tmp_path: Path) -> Iterator[Converge]:
         probe: str, expect: str, apply: str, payload: str = "", output: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         command = create_text(Unit(NAME, probe, expect, apply, output=output), sudo=False)
+        (tmp_path / "payload").write_text(payload)
+        piped = f"set -o pipefail\ncat payload | {command.replace(CONVERGE, str(runner))}"
         return subprocess.run(
-            ["bash", "-c", command.replace(CONVERGE, str(runner))],
-            input=payload,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-            cwd=tmp_path,
+            ["bash", "-c", piped], capture_output=True, text=True, check=False, timeout=30, cwd=tmp_path
         )
 
     yield run

@@ -43,8 +43,8 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
             "itqan:php.pool.maxChilden: unknown key; remove it or correct its spelling",
         ),
         (
-            {"server": {"deploy_user": "deploy"}},
-            "itqan:server.deploy_user: unknown key; remove it or correct its spelling",
+            {"server": {"authorized_keys": []}},
+            "itqan:server.authorized_keys: unknown key; remove it or correct its spelling",
         ),
         ({"observe": "perhaps"}, "itqan:observe: 'perhaps': allowed: true or false"),
         (
@@ -361,3 +361,13 @@ def test_strict_hardening_is_what_we_recommend(prod: Settings, strict: Settings)
         "640",
         "127.0.0.1",
     )
+
+
+def test_the_bundle_of_a_copys_secrets_counts_as_single_ones(
+    config: Config, root: Path, secrets: dict[str, str]
+) -> None:
+    rest = {key: value for key, value in config("staging").items() if key not in secrets}
+    bundle = json.dumps(secrets)
+    assert load("staging", {**rest, "secrets": bundle}, root).app_key.get_secret_value() == secrets["appKey"]
+    alone = load("staging", {**rest, "secrets": bundle, "appKey": "base64:other"}, root)
+    assert alone.app_key.get_secret_value() == "base64:other"

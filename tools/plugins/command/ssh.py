@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncssh
-from asyncssh.constants import OPEN_CONNECT_FAILED, OPEN_REQUEST_SESSION_FAILED
 from asyncssh.packet import String
 from typing_extensions import override
 
@@ -28,6 +27,7 @@ _TERM_GRACE, _KILL_GRACE = 2.0, 1.0                        # seconds a cancelled
 # What the kernel and Go's ssh package call signals; status = 128 + number.
 _SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11,
             "USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15}
+_CLOSED = "SSH connection closed"   # asyncssh's reason for a channel that is opened on a lost connection
 _LOST = "wait: remote command exited without exit status or exit signal"
 _RSA_SIGNATURES = ["rsa-sha2-512", "rsa-sha2-256"]
 _NO_ENVIRONMENT = (
@@ -92,7 +92,7 @@ def _endpoint(given: Properties, proxy: Endpoint | None = None) -> Endpoint:
 
 @dataclass
 class _Link:
-    """A connection and how many sessions it carries and may carry."""
+    """A connection and how many sessions it carries and may carry; a limit of 0: it is lost."""
 
     connection: asyncssh.SSHClientConnection
     sessions: int = 0
@@ -133,7 +133,7 @@ class Connections:
             link.sessions += 1
             try:
                 await session.start(link.connection)
-            except asyncssh.ChannelOpenError as error:
+            except asyncssh.Error as error:
                 link.sessions -= 1
                 self._after_refusal(link, error, session)
             except BaseException:
@@ -142,13 +142,14 @@ class Connections:
             else:
                 return link
 
-    def _after_refusal(self, link: _Link, error: asyncssh.ChannelOpenError, session: "_Session") -> None:
-        if error.code == OPEN_REQUEST_SESSION_FAILED:
-            if link.connection.is_closed():
-                raise ProviderError(_LOST) from None
-            raise ProviderError(f"ssh: command {session.job.command} failed") from None
-        if error.code == OPEN_CONNECT_FAILED:
-            link.connection.abort()
+    def _after_refusal(self, link: _Link, error: asyncssh.Error, session: "_Session") -> None:
+        """Decide what a command that did not start means for its connection; return to try again."""
+        closed = link.connection.is_closed() or not isinstance(error, asyncssh.ChannelOpenError) \
+            or error.reason == _CLOSED
+        if session.requested:
+            raise ProviderError(_LOST if closed else f"ssh: command {session.job.command} failed") from None
+        if closed:
+            link.limit = 0
         elif link.sessions == 0 and link.limit <= 1:
             raise ProviderError(f"ssh: rejected: {error.reason}") from None
         else:
@@ -176,7 +177,8 @@ class Connections:
     async def _link(self, target: Endpoint, tunnel: asyncssh.SSHClientConnection | None) -> _Link:
         """Return a connection that lives and has room; else dial once, together with all who wait."""
         while True:
-            links = [link for link in self._links.get(target.login, []) if not link.connection.is_closed()]
+            links = [link for link in self._links.get(target.login, [])
+                     if link.limit > 0 and not link.connection.is_closed()]
             self._links[target.login] = links
             for link in links:
                 if link.sessions < link.limit:
@@ -201,8 +203,10 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
     def __init__(self, job: Job, output: Output, log: Log) -> None:
         self.job, self.log = job, log
+        self.requested = False   # whether the server was asked to start the command
         self._output = output
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._exited = asyncio.Event()
 
     async def start(self, connection: asyncssh.SSHClientConnection) -> None:
         """Open a channel, set the environment, start the command and send its input."""
@@ -222,8 +226,10 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         try:
             await self._opened().wait_closed()
         except asyncio.CancelledError:
-            if not (await self._ended_by("TERM", _TERM_GRACE) or await self._ended_by("KILL", _KILL_GRACE)):
-                self._opened().abort()
+            ended = await self._ended_by("TERM", _TERM_GRACE) or await self._ended_by("KILL", _KILL_GRACE)
+            # What the command left behind may hold the channel open.
+            self._opened().abort()
+            if not ended:
                 raise
         return self._failure()
 
@@ -231,7 +237,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         with contextlib.suppress(OSError):   # closed in this moment
             self._opened().send_signal(signal)
         try:
-            await asyncio.wait_for(self._opened().wait_closed(), seconds)
+            await asyncio.wait_for(self._exited.wait(), seconds)
         except asyncio.TimeoutError:
             return False
         return True
@@ -269,7 +275,20 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         for name, value in self.job.previous.items():
             if not await make_request(b"env", String(name), String(value)):
                 await asyncio.to_thread(self.log.message, "warning", _NO_ENVIRONMENT.format(name))
+        self.requested = True
         return await make_request(kind, *arguments)
+
+    @override
+    def exit_status_received(self, status: int) -> None:
+        self._exited.set()
+
+    @override
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        self._exited.set()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._exited.set()
 
     @override
     def data_received(self, data: bytes, datatype: int | None) -> None:
