@@ -95,7 +95,10 @@ def test_drift_is_previewed_with_what_was_found_and_healed_once(copy: Copy) -> N
     copy.bash("chmod 600 /etc/nginx/sites-available/itqan-platform && systemctl disable -q --now cron")
     shown = itqan("preview", "--diff", "--stack", copy.stack, check=False)
     assert shown.returncode == 2
-    assert "# healed once; expected file /etc/nginx/sites-available/itqan-platform 644, found 600" in shown.stdout
+    assert (
+        "# healed once; expected file /etc/nginx/sites-available/itqan-platform 644, found 600"
+        in shown.stdout
+    )
     assert "# healed once; expected service cron enabled active, found disabled inactive" in shown.stdout
     itqan("up", "--stack", copy.stack)
     assert (

@@ -83,7 +83,7 @@ def quoted(text: str) -> str:
     parts = []
     for character in text:
         code = ord(character)
-        if 0xDC80 <= code <= 0xDCFF:     # a byte that is not UTF-8
+        if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
             parts.append(f"\\x{code - 0xDC00:02x}")
         elif character in _ESCAPES:
             parts.append(_ESCAPES[character])
@@ -96,5 +96,8 @@ def quoted(text: str) -> str:
     return f'"{"".join(parts)}"'
 
 
-_ESCAPES = {**{character: json.dumps(character)[1:-1] for character in '\b\f\n\r\t\\"'},
-            "\a": "\\a", "\v": "\\v"}
+_ESCAPES = {
+    **{character: json.dumps(character)[1:-1] for character in '\b\f\n\r\t\\"'},
+    "\a": "\\a",
+    "\v": "\\v",
+}

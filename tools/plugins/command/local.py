@@ -9,7 +9,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from tools.plugins.command.execution import Job
 from tools.plugins.command.output import STDERR, STDOUT, Output
 
-_CHUNK = 65536   # bytes read at once
+_CHUNK = 65536  # bytes read at once
 
 
 async def run(job: Job, interpreter: list[str], directory: str | None, output: Output) -> str | None:
@@ -26,16 +26,25 @@ async def run(job: Job, interpreter: list[str], directory: str | None, output: O
     words = [*interpreter, job.command]
     try:
         process = await asyncio.create_subprocess_exec(
-            *words, cwd=directory, env={**os.environ, **job.previous, **job.environment},
-            stdin=DEVNULL if job.stdin is None else PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True)
+            *words,
+            cwd=directory,
+            env={**os.environ, **job.previous, **job.environment},
+            stdin=DEVNULL if job.stdin is None else PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            start_new_session=True,
+        )
     except OSError as error:
         return _not_started(error, words[0], directory)
-    talk = asyncio.gather(_write(process, job.stdin_bytes()),
-                          _read(process.stdout, STDOUT, output), _read(process.stderr, STDERR, output))
+    talk = asyncio.gather(
+        _write(process, job.stdin_bytes()),
+        _read(process.stdout, STDOUT, output),
+        _read(process.stderr, STDERR, output),
+    )
     try:
         await asyncio.shield(talk)
     except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):   # it ended by itself in this moment
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself in this moment
             os.killpg(process.pid, signal.SIGKILL)
         await talk
     return _failure(await process.wait())

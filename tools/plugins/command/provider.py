@@ -35,14 +35,15 @@ class CommandProvider(Provider):
 
     package = "command"
     version = "1.2.1"
-    capabilities = Capabilities(accept_secrets=True, accept_resources=True, accept_outputs=True,
-                                accepts_byte_string=True)
+    capabilities = Capabilities(
+        accept_secrets=True, accept_resources=True, accept_outputs=True, accepts_byte_string=True
+    )
     handshake_capabilities = capabilities
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._commands = Commands()
-        self._connections: Connections | None = None   # made with the first remote command
+        self._connections: Connections | None = None  # made with the first remote command
 
     @override
     def check_config(self, provider: Resource, olds: Properties, news: Properties) -> Checked:
@@ -53,20 +54,34 @@ class CommandProvider(Provider):
         return Checked(*_inputs_of(resource).check(news))
 
     @override
-    def diff(self, resource: Resource, olds: Properties, old_inputs: Properties, news: Properties,
-             ignore: list[str]) -> Difference:
+    def diff(
+        self,
+        resource: Resource,
+        olds: Properties,
+        old_inputs: Properties,
+        news: Properties,
+        ignore: list[str],
+    ) -> Difference:
         _inputs_of(resource)
-        found = {path: kind for path, kind in differences(old_inputs, news).items()
-                 if not any(path == ignored or path.startswith((f"{ignored}.", f"{ignored}["))
-                            for ignored in ignore)}
+        found = {
+            path: kind
+            for path, kind in differences(old_inputs, news).items()
+            if not any(
+                path == ignored or path.startswith((f"{ignored}.", f"{ignored}[")) for ignored in ignore
+            )
+        }
         replaces = [path for path in found if path == "triggers"]
         return Difference(
-            changes=bool(found), diffs=sorted({_top_level(path) for path in found}), replaces=replaces,
-            detailed={path: f"{kind}_REPLACE" if path in replaces else kind for path, kind in found.items()})
+            changes=bool(found),
+            diffs=sorted({_top_level(path) for path in found}),
+            replaces=replaces,
+            detailed={path: f"{kind}_REPLACE" if path in replaces else kind for path, kind in found.items()},
+        )
 
     @override
-    def create(self, resource: Resource, inputs: Properties, preview: bool,
-               timeout: float) -> tuple[str, Properties]:
+    def create(
+        self, resource: Resource, inputs: Properties, preview: bool, timeout: float
+    ) -> tuple[str, Properties]:
         _inputs_of(resource)
         resource_id = resource.name + secrets.token_hex(4)
         if preview:
@@ -74,15 +89,23 @@ class CommandProvider(Provider):
         return resource_id, self._run(resource, inputs, inputs.get("create"), dict.fromkeys(_OUTPUTS, ""))
 
     @override
-    def read(self, resource: Resource, properties: Properties,
-             inputs: Properties) -> tuple[str, Properties, Properties]:
+    def read(
+        self, resource: Resource, properties: Properties, inputs: Properties
+    ) -> tuple[str, Properties, Properties]:
         """Return what is known: a command has nothing to look at."""
         _inputs_of(resource)
         return resource.id, properties, inputs
 
     @override
-    def update(self, resource: Resource, olds: Properties, old_inputs: Properties, news: Properties,
-               preview: bool, timeout: float) -> Properties:
+    def update(
+        self,
+        resource: Resource,
+        olds: Properties,
+        old_inputs: Properties,
+        news: Properties,
+        preview: bool,
+        timeout: float,
+    ) -> Properties:
         _inputs_of(resource)
         if preview:
             return {**news, **dict.fromkeys(_OUTPUTS, UNKNOWN)}
@@ -90,8 +113,9 @@ class CommandProvider(Provider):
         return self._run(resource, news, news.get("update", news.get("create")), previous)
 
     @override
-    def delete(self, resource: Resource, properties: Properties, old_inputs: Properties,
-               timeout: float) -> None:
+    def delete(
+        self, resource: Resource, properties: Properties, old_inputs: Properties, timeout: float
+    ) -> None:
         _inputs_of(resource)
         previous = {name: reveal(properties.get(name)) or "" for name in _OUTPUTS}
         self._run(resource, properties, properties.get("delete"), previous)
@@ -104,8 +128,9 @@ class CommandProvider(Provider):
     def cancel(self) -> None:
         self._commands.cancel()
 
-    def _run(self, resource: Resource, inputs: Properties, command: Any,
-             previous: dict[str, str]) -> Properties:
+    def _run(
+        self, resource: Resource, inputs: Properties, command: Any, previous: dict[str, str]
+    ) -> Properties:
         """Run a command of the resource; without one the previous output stays.
 
         Returns:
@@ -115,12 +140,20 @@ class CommandProvider(Provider):
             return {**inputs, **previous}
         plain = reveal(inputs)
         if plain.get("archivePaths"):
-            raise ProviderError("archivePaths: this plugin makes no archives, the official one does; "
-                                "type: assetPaths")
+            raise ProviderError(
+                "archivePaths: this plugin makes no archives, the official one does; type: assetPaths"
+            )
         add_previous = plain.get("addPreviousOutputInEnv", True)
-        job = Job(reveal(command), plain.get("environment") or {},
-                  {f"PULUMI_COMMAND_{name.upper()}": text for name, text in previous.items()
-                   if text and add_previous}, plain.get("stdin"))
+        job = Job(
+            reveal(command),
+            plain.get("environment") or {},
+            {
+                f"PULUMI_COMMAND_{name.upper()}": text
+                for name, text in previous.items()
+                if text and add_previous
+            },
+            plain.get("stdin"),
+        )
         return {**inputs, **self._commands.run(self._outputs(resource, plain, job))}
 
     async def _outputs(self, resource: Resource, plain: Properties, job: Job) -> Properties:
@@ -136,15 +169,17 @@ class CommandProvider(Provider):
             raise ProviderError(f"{failure}: running {quoted(job.command)}:\n{output.both}")
         return {"stdout": output.stdout, "stderr": output.stderr, **_assets(plain)}
 
-    async def _run_remote(self, resource: Resource, connection: Properties, job: Job,
-                          output: Output) -> str | None:
+    async def _run_remote(
+        self, resource: Resource, connection: Properties, job: Job, output: Output
+    ) -> str | None:
         from tools.plugins.command import ssh  # 0.2 s, and a run with nothing to do needs no connection
 
         if self._connections is None:
             self._connections = ssh.Connections()
         log = ssh.Log(
             status=lambda text: self._status(resource, text),
-            message=lambda severity, text: self.engine.log(severity, text, resource.urn))
+            message=lambda severity, text: self.engine.log(severity, text, resource.urn),
+        )
         return await self._connections.run(ssh.endpoint(connection), job, output, log)
 
     def _status(self, resource: Resource, text: str) -> None:

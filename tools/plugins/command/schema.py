@@ -45,8 +45,11 @@ class Object:
                 checked[name] = self._checked(name, self.fields[name], value, failures)
             else:
                 failures.append((name, f"Unrecognized field '{name}' on '{self.name}'"))
-        failures.extend((name, f"Missing required field '{name}' on '{self.name}'")
-                        for name, field in self.fields.items() if field.required and name not in values)
+        failures.extend(
+            (name, f"Missing required field '{name}' on '{self.name}'")
+            for name, field in self.fields.items()
+            if field.required and name not in values
+        )
         return checked, failures
 
     def _checked(self, name: str, field: Field, value: Any, failures: Failures) -> Any:
@@ -59,12 +62,17 @@ class Object:
     def _converted(self, name: str, kind: "str | Object", value: Any, failures: Failures) -> Any:
         if not _fits(value, kind):
             expected = kind if isinstance(kind, str) else kind.name
-            failures.append((name, f"Field '{name}' on '{self.name}' must be a '{expected}'; "
-                                   f"got '{_go_type(value)}' instead"))
+            failures.append(
+                (
+                    name,
+                    f"Field '{name}' on '{self.name}' must be a '{expected}'; "
+                    f"got '{_go_type(value)}' instead",
+                )
+            )
         elif isinstance(kind, Object):
             return self._nested(name, kind, value, failures)
         elif kind == INTEGER:
-            return int(value)   # a fraction is cut off, as the official plugin does
+            return int(value)  # a fraction is cut off, as the official plugin does
         elif kind in (STRING_MAP, STRINGS):
             self._check_strings(name, value, failures)
         return value
@@ -74,14 +82,18 @@ class Object:
         if inner:
             place = f"{self.name.rsplit('.', 1)[-1]}.{name}"
             listed = "\n".join(f"\t{member}: {reason}" for member, reason in sorted(inner))
-            failures.append((name, f"An error occurred decoding '{place}': {len(inner)} failures decoding:\n"
-                                   + listed))
+            failures.append(
+                (name, f"An error occurred decoding '{place}': {len(inner)} failures decoding:\n" + listed)
+            )
         return checked
 
     def _check_strings(self, name: str, value: Any, failures: Failures) -> None:
         """Check the members of a list or map of strings."""
-        named = ([(f"{name}[{key}] value", item) for key, item in value.items()] if isinstance(value, dict)
-                 else [(f"{name}[{index}]", item) for index, item in enumerate(value)])
+        named = (
+            [(f"{name}[{key}] value", item) for key, item in value.items()]
+            if isinstance(value, dict)
+            else [(f"{name}[{index}]", item) for index, item in enumerate(value)]
+        )
         for member, item in named:
             plain = item.value if isinstance(item, Secret) else item
             if plain is not UNKNOWN:
@@ -89,13 +101,18 @@ class Object:
 
 
 _PYTHON: dict[str, Any] = {
-    STRING: str, NUMBER: (int, float), INTEGER: (int, float), BOOLEAN: bool,
-    LIST: list, STRINGS: list, STRING_MAP: dict,
+    STRING: str,
+    NUMBER: (int, float),
+    INTEGER: (int, float),
+    BOOLEAN: bool,
+    LIST: list,
+    STRINGS: list,
+    STRING_MAP: dict,
 }
 
 
 def _fits(value: Any, kind: str | Object) -> bool:
-    if isinstance(value, bool):   # which Python counts as a number
+    if isinstance(value, bool):  # which Python counts as a number
         return kind == BOOLEAN
     return isinstance(value, dict if isinstance(kind, Object) else _PYTHON[kind])
 
@@ -137,8 +154,16 @@ def _command() -> dict[str, Field]:
 
 PROXY = Object("remote.ProxyConnection", _endpoint())
 CONNECTION = Object("remote.Connection", {**_endpoint(), "proxy": Field(PROXY)})
-REMOTE_COMMAND = Object("remote.CommandInputs", {
-    **_command(), "connection": Field(CONNECTION, required=True, secret=True)})
-LOCAL_COMMAND = Object("local.CommandInputs", {
-    **_command(), "dir": Field(STRING), "interpreter": Field(STRINGS), "assetPaths": Field(STRINGS),
-    "archivePaths": Field(STRINGS)})
+REMOTE_COMMAND = Object(
+    "remote.CommandInputs", {**_command(), "connection": Field(CONNECTION, required=True, secret=True)}
+)
+LOCAL_COMMAND = Object(
+    "local.CommandInputs",
+    {
+        **_command(),
+        "dir": Field(STRING),
+        "interpreter": Field(STRINGS),
+        "assetPaths": Field(STRINGS),
+        "archivePaths": Field(STRINGS),
+    },
+)

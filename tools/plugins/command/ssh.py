@@ -20,20 +20,34 @@ from tools.plugins.command.schema import CONNECTION, PROXY
 from tools.plugins.common.provider import ProviderError
 from tools.plugins.common.values import Properties
 
-_MAX_SESSIONS = 10          # default of sshd's MaxSessions
-_KEEPALIVE = 10             # seconds without a word after which a connection is probed; lost after three
-_FIRST_DELAY, _DELAY_FACTOR, _LAST_DELAY = 0.1, 1.5, 5.0   # seconds between dials, as the official plugin
-_TERM_GRACE, _KILL_GRACE = 2.0, 1.0                        # seconds a cancelled command gets to end
+_MAX_SESSIONS = 10  # default of sshd's MaxSessions
+_KEEPALIVE = 10  # seconds without a word after which a connection is probed; lost after three
+_FIRST_DELAY, _DELAY_FACTOR, _LAST_DELAY = 0.1, 1.5, 5.0  # seconds between dials, as the official plugin
+_TERM_GRACE, _KILL_GRACE = 2.0, 1.0  # seconds a cancelled command gets to end
 # What the kernel and Go's ssh package call signals; status = 128 + number.
-_SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11,
-            "USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15}
-_CLOSED = "SSH connection closed"   # asyncssh's reason for a channel that is opened on a lost connection
+_SIGNALS = {
+    "HUP": 1,
+    "INT": 2,
+    "QUIT": 3,
+    "ILL": 4,
+    "ABRT": 6,
+    "FPE": 8,
+    "KILL": 9,
+    "USR1": 10,
+    "SEGV": 11,
+    "USR2": 12,
+    "PIPE": 13,
+    "ALRM": 14,
+    "TERM": 15,
+}
+_CLOSED = "SSH connection closed"  # asyncssh's reason for a channel that is opened on a lost connection
 _LOST = "wait: remote command exited without exit status or exit signal"
 _RSA_SIGNATURES = ["rsa-sha2-512", "rsa-sha2-256"]
 _NO_ENVIRONMENT = (
     "Unable to set '{}'. This only works if your SSH server is configured to accept\n"
     "\tthese variables via AcceptEnv. Alternatively, if a Bash-like shell runs the command on the remote "
-    "host, you could\n\tprefix the command itself with the variables in the form 'VAR=value command'")
+    "host, you could\n\tprefix the command itself with the variables in the form 'VAR=value command'"
+)
 
 
 @dataclass(frozen=True)
@@ -84,9 +98,16 @@ def endpoint(connection: Properties) -> Endpoint:
 
 def _endpoint(given: Properties, proxy: Endpoint | None = None) -> Endpoint:
     login = Login(
-        given["host"], int(given["port"]), given["user"], given.get("password"), given.get("privateKey"),
-        given.get("privateKeyPassword"), given.get("hostKey"),
-        given.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK"), proxy.login if proxy else None)
+        given["host"],
+        int(given["port"]),
+        given["user"],
+        given.get("password"),
+        given.get("privateKey"),
+        given.get("privateKeyPassword"),
+        given.get("hostKey"),
+        given.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK"),
+        proxy.login if proxy else None,
+    )
     return Endpoint(login, given["dialErrorLimit"], given["perDialTimeout"], proxy)
 
 
@@ -144,8 +165,11 @@ class Connections:
 
     def _after_refusal(self, link: _Link, error: asyncssh.Error, session: "_Session") -> None:
         """Decide what a command that did not start means for its connection; return to try again."""
-        closed = link.connection.is_closed() or not isinstance(error, asyncssh.ChannelOpenError) \
+        closed = (
+            link.connection.is_closed()
+            or not isinstance(error, asyncssh.ChannelOpenError)
             or error.reason == _CLOSED
+        )
         if session.requested:
             raise ProviderError(_LOST if closed else f"ssh: command {session.job.command} failed") from None
         if closed:
@@ -177,8 +201,11 @@ class Connections:
     async def _link(self, target: Endpoint, tunnel: asyncssh.SSHClientConnection | None) -> _Link:
         """Return a connection that lives and has room; else dial once, together with all who wait."""
         while True:
-            links = [link for link in self._links.get(target.login, [])
-                     if link.limit > 0 and not link.connection.is_closed()]
+            links = [
+                link
+                for link in self._links.get(target.login, [])
+                if link.limit > 0 and not link.connection.is_closed()
+            ]
             self._links[target.login] = links
             for link in links:
                 if link.sessions < link.limit:
@@ -203,7 +230,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
     def __init__(self, job: Job, output: Output, log: Log) -> None:
         self.job, self.log = job, log
-        self.requested = False   # whether the server was asked to start the command
+        self.requested = False  # whether the server was asked to start the command
         self._output = output
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._exited = asyncio.Event()
@@ -234,7 +261,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         return self._failure()
 
     async def _ended_by(self, signal: str, seconds: float) -> bool:
-        with contextlib.suppress(OSError):   # closed in this moment
+        with contextlib.suppress(OSError):  # closed in this moment
             self._opened().send_signal(signal)
         try:
             await asyncio.wait_for(self._exited.wait(), seconds)
@@ -266,8 +293,9 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self._channel = chan
         chan._make_request = functools.partial(self._request, chan._make_request)  # type: ignore[method-assign]
 
-    async def _request(self, make_request: Callable[..., Awaitable[bool | None]], kind: bytes,
-                       *arguments: bytes) -> bool | None:
+    async def _request(
+        self, make_request: Callable[..., Awaitable[bool | None]], kind: bytes, *arguments: bytes
+    ) -> bool | None:
         for name, value in self.job.environment.items():
             if not await make_request(b"env", String(name), String(value)):
                 await asyncio.to_thread(self.log.message, "error", _NO_ENVIRONMENT.format(name))
@@ -295,8 +323,9 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self._output.feed(STDERR if datatype == asyncssh.EXTENDED_DATA_STDERR else STDOUT, data)
 
 
-async def _connect(target: Endpoint,
-                   tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+async def _connect(
+    target: Endpoint, tunnel: asyncssh.SSHClientConnection | None
+) -> asyncssh.SSHClientConnection:
     """Dial once.
 
     Raises:
@@ -307,12 +336,25 @@ async def _connect(target: Endpoint,
     keys = await _client_keys(login)
     try:
         return await asyncssh.connect(
-            login.host, login.port, tunnel=tunnel, config=None, username=login.user, password=login.password,
-            client_keys=keys or None, agent_path=None, gss_host=None, keepalive_interval=_KEEPALIVE,
-            connect_timeout=timeout, login_timeout=target.timeout, **_host_key_options(login))
+            login.host,
+            login.port,
+            tunnel=tunnel,
+            config=None,
+            username=login.user,
+            password=login.password,
+            client_keys=keys or None,
+            agent_path=None,
+            gss_host=None,
+            keepalive_interval=_KEEPALIVE,
+            connect_timeout=timeout,
+            login_timeout=target.timeout,
+            **_host_key_options(login),
+        )
     except asyncssh.PermissionDenied:
-        raise DialError("ssh: handshake failed: ssh: unable to authenticate, attempted methods "
-                        f"[{' '.join(_methods(login, keys))}], no supported methods remain") from None
+        raise DialError(
+            "ssh: handshake failed: ssh: unable to authenticate, attempted methods "
+            f"[{' '.join(_methods(login, keys))}], no supported methods remain"
+        ) from None
     except asyncssh.HostKeyNotVerifiable:
         raise DialError("ssh: handshake failed: ssh: host key mismatch") from None
     except asyncssh.KeyExchangeFailed as error:
@@ -337,12 +379,15 @@ async def _client_keys(login: Login) -> list[Any]:
             raise ProviderError("x509: decryption password incorrect") from None
         except asyncssh.KeyImportError as error:
             needs_password = "passphrase" in str(error).lower()
-            raise ProviderError("ssh: this private key is passphrase protected" if needs_password
-                                else "ssh: no key found") from None
+            raise ProviderError(
+                "ssh: this private key is passphrase protected" if needs_password else "ssh: no key found"
+            ) from None
     if login.agent:
         try:
             agent = await asyncssh.connect_agent(login.agent)
         except OSError as error:
+            if keys:  # SSH_AUTH_SOCK may be a leftover, and there is another way in
+                return keys
             raise ProviderError(f"dial unix {login.agent}: connect: {_reason(error)}") from None
         keys.extend(await agent.get_keys())
     return keys

@@ -46,8 +46,14 @@ class Engine:
             return
         text = text.encode(errors="surrogateescape").decode(errors="replace")
         try:
-            stub.Log(engine_pb2.LogRequest(severity=engine_pb2.LogSeverity.Value(severity.upper()),
-                                           message=text, urn=urn, ephemeral=ephemeral))
+            stub.Log(
+                engine_pb2.LogRequest(
+                    severity=engine_pb2.LogSeverity.Value(severity.upper()),
+                    message=text,
+                    urn=urn,
+                    ephemeral=ephemeral,
+                )
+            )
         except grpc.RpcError as error:
             # The engine may end before a command that it cancelled has said its last line.
             if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):

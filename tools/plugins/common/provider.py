@@ -41,8 +41,9 @@ class InitFailed(ProviderError):
         inputs: to be kept for the next run.
     """
 
-    def __init__(self, text: str, reasons: list[str], resource_id: str, properties: Properties,
-                 inputs: Properties) -> None:
+    def __init__(
+        self, text: str, reasons: list[str], resource_id: str, properties: Properties, inputs: Properties
+    ) -> None:
         super().__init__(text)
         self.reasons = reasons
         self.resource_id = resource_id
@@ -119,7 +120,7 @@ class Provider:
 
     package = ""
     version = ""
-    handshake_capabilities: Capabilities | None = None   # None: Handshake is not implemented
+    handshake_capabilities: Capabilities | None = None  # None: Handshake is not implemented
     capabilities = Capabilities()
 
     def __init__(self, engine: Engine) -> None:
@@ -129,8 +130,9 @@ class Provider:
         """Validate the provider's own configuration."""
         raise NotImplementedError
 
-    def diff_config(self, provider: Resource, olds: Properties, old_inputs: Properties,
-                    news: Properties) -> Difference:
+    def diff_config(
+        self, provider: Resource, olds: Properties, old_inputs: Properties, news: Properties
+    ) -> Difference:
         """Compare two configurations of the provider."""
         raise NotImplementedError
 
@@ -141,28 +143,44 @@ class Provider:
         """Validate a program's inputs and fill in defaults. `olds` are the previous inputs."""
         raise NotImplementedError
 
-    def diff(self, resource: Resource, olds: Properties, old_inputs: Properties, news: Properties,
-             ignore: list[str]) -> Difference:
+    def diff(
+        self,
+        resource: Resource,
+        olds: Properties,
+        old_inputs: Properties,
+        news: Properties,
+        ignore: list[str],
+    ) -> Difference:
         """Compare the state and old inputs with new inputs; `ignore` lists property paths."""
         raise NotImplementedError
 
-    def create(self, resource: Resource, inputs: Properties, preview: bool,
-               timeout: float) -> tuple[str, Properties]:
+    def create(
+        self, resource: Resource, inputs: Properties, preview: bool, timeout: float
+    ) -> tuple[str, Properties]:
         """Make the resource (timeout in seconds, 0: none given); return its id and state."""
         raise NotImplementedError
 
-    def read(self, resource: Resource, properties: Properties,
-             inputs: Properties) -> tuple[str, Properties, Properties]:
+    def read(
+        self, resource: Resource, properties: Properties, inputs: Properties
+    ) -> tuple[str, Properties, Properties]:
         """Look at the resource; return id, state and inputs. An empty id says that it is gone."""
         raise NotImplementedError
 
-    def update(self, resource: Resource, olds: Properties, old_inputs: Properties, news: Properties,
-               preview: bool, timeout: float) -> Properties:
+    def update(
+        self,
+        resource: Resource,
+        olds: Properties,
+        old_inputs: Properties,
+        news: Properties,
+        preview: bool,
+        timeout: float,
+    ) -> Properties:
         """Change the resource in place (timeout in seconds, 0: none given); return the new state."""
         raise NotImplementedError
 
-    def delete(self, resource: Resource, properties: Properties, old_inputs: Properties,
-               timeout: float) -> None:
+    def delete(
+        self, resource: Resource, properties: Properties, old_inputs: Properties, timeout: float
+    ) -> None:
         """Remove the resource (timeout in seconds, 0: none given)."""
         raise NotImplementedError
 
@@ -208,10 +226,14 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def _abort_init_failed(self, error: InitFailed, context: grpc.ServicerContext) -> None:
         detail = provider_pb2.ErrorResourceInitFailed(
-            id=error.resource_id, properties=self._struct(error.properties),
-            inputs=self._struct(error.inputs), reasons=error.reasons)
+            id=error.resource_id,
+            properties=self._struct(error.properties),
+            inputs=self._struct(error.inputs),
+            reasons=error.reasons,
+        )
         context.set_trailing_metadata(
-            (("grpc-status-details-bin", _status_with(grpc.StatusCode.UNKNOWN, str(error), detail)),))
+            (("grpc-status-details-bin", _status_with(grpc.StatusCode.UNKNOWN, str(error), detail)),)
+        )
         context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     @override
@@ -223,9 +245,12 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
         self.provider.engine.connect(request.engine_address)
         self.byte_strings = request.accepts_byte_string and can.accepts_byte_string
         return provider_pb2.ProviderHandshakeResponse(
-            accept_secrets=can.accept_secrets, accept_resources=can.accept_resources,
-            accept_outputs=can.accept_outputs, accepts_byte_string=can.accepts_byte_string,
-            supports_autonaming_configuration=can.supports_autonaming)
+            accept_secrets=can.accept_secrets,
+            accept_resources=can.accept_resources,
+            accept_outputs=can.accept_outputs,
+            accepts_byte_string=can.accepts_byte_string,
+            supports_autonaming_configuration=can.supports_autonaming,
+        )
 
     @override
     @_answered
@@ -242,13 +267,17 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
     @_answered
     def CheckConfig(self, request: Any, context: Any) -> Any:
         return self._check_response(
-            self.provider.check_config(_resource(request), decode(request.olds), decode(request.news)))
+            self.provider.check_config(_resource(request), decode(request.olds), decode(request.news))
+        )
 
     @override
     @_answered
     def DiffConfig(self, request: Any, context: Any) -> Any:
-        return _diff_response(self.provider.diff_config(
-            _resource(request), decode(request.olds), decode(request.old_inputs), decode(request.news)))
+        return _diff_response(
+            self.provider.diff_config(
+                _resource(request), decode(request.olds), decode(request.old_inputs), decode(request.news)
+            )
+        )
 
     @override
     @_answered
@@ -256,9 +285,12 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
         self.provider.configure(dict(request.variables), decode(request.args))
         can = self.provider.capabilities
         return provider_pb2.ConfigureResponse(
-            acceptSecrets=can.accept_secrets, acceptResources=can.accept_resources,
-            acceptOutputs=can.accept_outputs, supportsPreview=can.supports_preview,
-            supports_autonaming_configuration=can.supports_autonaming)
+            acceptSecrets=can.accept_secrets,
+            acceptResources=can.accept_resources,
+            acceptOutputs=can.accept_outputs,
+            supportsPreview=can.supports_preview,
+            supports_autonaming_configuration=can.supports_autonaming,
+        )
 
     @override
     @_answered
@@ -267,49 +299,73 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.HasField("autonaming"):
             mode = provider_pb2.CheckRequest.AutonamingOptions.Mode.Name(request.autonaming.mode)
             autonaming = (request.autonaming.proposed_name, mode)
-        return self._check_response(self.provider.check(
-            _resource(request), decode(request.olds), decode(request.news),
-            CheckOptions(request.randomSeed, autonaming)))
+        return self._check_response(
+            self.provider.check(
+                _resource(request),
+                decode(request.olds),
+                decode(request.news),
+                CheckOptions(request.randomSeed, autonaming),
+            )
+        )
 
     def _check_response(self, checked: Checked) -> Any:
-        return provider_pb2.CheckResponse(inputs=self._struct(checked.inputs), failures=[
-            provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in checked.failures])
+        return provider_pb2.CheckResponse(
+            inputs=self._struct(checked.inputs),
+            failures=[
+                provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in checked.failures
+            ],
+        )
 
     @override
     @_answered
     def Diff(self, request: Any, context: Any) -> Any:
-        return _diff_response(self.provider.diff(
-            _resource(request), decode(request.olds), decode(request.old_inputs), decode(request.news),
-            list(request.ignoreChanges)))
+        return _diff_response(
+            self.provider.diff(
+                _resource(request),
+                decode(request.olds),
+                decode(request.old_inputs),
+                decode(request.news),
+                list(request.ignoreChanges),
+            )
+        )
 
     @override
     @_answered
     def Create(self, request: Any, context: Any) -> Any:
         resource_id, properties = self.provider.create(
-            _resource(request), decode(request.properties), request.preview, request.timeout)
+            _resource(request), decode(request.properties), request.preview, request.timeout
+        )
         return provider_pb2.CreateResponse(id=resource_id, properties=self._struct(properties))
 
     @override
     @_answered
     def Read(self, request: Any, context: Any) -> Any:
         resource_id, properties, inputs = self.provider.read(
-            _resource(request), decode(request.properties), decode(request.inputs))
+            _resource(request), decode(request.properties), decode(request.inputs)
+        )
         return provider_pb2.ReadResponse(
-            id=resource_id, properties=self._struct(properties), inputs=self._struct(inputs))
+            id=resource_id, properties=self._struct(properties), inputs=self._struct(inputs)
+        )
 
     @override
     @_answered
     def Update(self, request: Any, context: Any) -> Any:
         properties = self.provider.update(
-            _resource(request), decode(request.olds), decode(request.old_inputs), decode(request.news),
-            request.preview, request.timeout)
+            _resource(request),
+            decode(request.olds),
+            decode(request.old_inputs),
+            decode(request.news),
+            request.preview,
+            request.timeout,
+        )
         return provider_pb2.UpdateResponse(properties=self._struct(properties))
 
     @override
     @_answered
     def Delete(self, request: Any, context: Any) -> Any:
         self.provider.delete(
-            _resource(request), decode(request.properties), decode(request.old_inputs), request.timeout)
+            _resource(request), decode(request.properties), decode(request.old_inputs), request.timeout
+        )
         return empty_pb2.Empty()
 
     @override
@@ -317,7 +373,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: Any, context: Any) -> Any:
         answer = provider_pb2.InvokeResponse()
         result = self.provider.invoke(request.tok, decode(request.args))
-        getattr(answer, "return").CopyFrom(self._struct(result))   # a keyword in Python
+        getattr(answer, "return").CopyFrom(self._struct(result))  # a keyword in Python
         return answer
 
     @override
@@ -335,9 +391,12 @@ def _diff_response(difference: Difference) -> Any:
     kinds = {None: "DIFF_UNKNOWN", False: "DIFF_NONE", True: "DIFF_SOME"}
     answer = provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DiffChanges.Value(kinds[difference.changes]),
-        diffs=difference.diffs, replaces=difference.replaces, stables=difference.stables,
+        diffs=difference.diffs,
+        replaces=difference.replaces,
+        stables=difference.stables,
         deleteBeforeReplace=difference.delete_before_replace,
-        hasDetailedDiff=difference.has_detailed and difference.detailed is not None)
+        hasDetailedDiff=difference.has_detailed and difference.detailed is not None,
+    )
     for path, kind in (difference.detailed or {}).items():
         answer.detailedDiff[path].kind = provider_pb2.PropertyDiff.Kind.Value(kind)
         answer.detailedDiff[path].inputDiff = difference.input_diff

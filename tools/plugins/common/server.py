@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # A call holds its thread until the command or container is done; the engine limits how many run.
 _THREADS = 256
-_PARENT_CHECK = 1.0    # seconds between two looks at whether the engine still lives
-_GRACE = 2.0           # seconds that calls get to end after a signal; the engine kills after 5
+_PARENT_CHECK = 1.0  # seconds between two looks at whether the engine still lives
+_GRACE = 2.0  # seconds that calls get to end after a signal; the engine kills after 5
 
 
 def engine_address() -> str:

@@ -22,12 +22,17 @@ _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _BYTE_STRING = "803fd3297a5875dc03ca845dda5d2a98"
 # One for each kind of value that may be unknown (string, bool, number, array, …); all mean the same.
 _UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-_UNKNOWNS = frozenset({
-    _UNKNOWN_STRING, "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-    "3eeb2bf0-c639-47a8-9e75-3b44932eb421", "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-    "030794c1-ac77-496b-92df-f27374a8bd58", "e48ece36-62e2-4504-bad9-02848725956a",
-    "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-})
+_UNKNOWNS = frozenset(
+    {
+        _UNKNOWN_STRING,
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    }
+)
 
 Properties = dict[str, Any]
 
@@ -140,8 +145,10 @@ def _encode_text(target: struct_pb2.Value, key: str, text: str, byte_strings: bo
         text.encode()
     except UnicodeEncodeError:
         if not byte_strings:
-            raise ByteStringError(f'the value of property "{key}" is a string that contains non-UTF8 bytes, '
-                                  "which the receiver does not support") from None
+            raise ByteStringError(
+                f'the value of property "{key}" is a string that contains non-UTF8 bytes, '
+                "which the receiver does not support"
+            ) from None
         raw = base64.b64encode(text.encode(errors="surrogateescape")).decode()
         target.struct_value.CopyFrom(encode({SIGNATURE: _BYTE_STRING, "value": raw}))
     else:

@@ -16,8 +16,8 @@ from tools.plugins.docker.operations import Operation
 from tools.plugins.docker.session import Session
 
 BUILDKIT, CLASSIC = "2", "1"
-_LINES_OF_FAILURE = 30     # of a step's output, shown when it fails
-_VARINT, _FIXED64, _FIXED32 = 0, 1, 5      # how a field of a protobuf message is written; 2: with its size
+_LINES_OF_FAILURE = 30  # of a step's output, shown when it fails
+_VARINT, _FIXED64, _FIXED32 = 0, 1, 5  # how a field of a protobuf message is written; 2: with its size
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,19 @@ class BuildRequest:
 
     def query(self, dockerfile: str, session_id: str) -> dict[str, str]:
         """Return the query of POST /build."""
-        query = {"t": self.name, "dockerfile": dockerfile, "version": self.version, "rm": "1",
-                 "session": session_id, **self.parameters}
-        return {name: value if isinstance(value, str) else json.dumps(value)
-                for name, value in query.items() if value}
+        query = {
+            "t": self.name,
+            "dockerfile": dockerfile,
+            "version": self.version,
+            "rm": "1",
+            "session": session_id,
+            **self.parameters,
+        }
+        return {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in query.items()
+            if value
+        }
 
 
 def build(daemon: Daemon, request: BuildRequest, operation: Operation, log: Log) -> None:
@@ -54,8 +63,10 @@ def build(daemon: Daemon, request: BuildRequest, operation: Operation, log: Log)
     """
     client = daemon.client
     credentials = {**_configured_credentials(), **request.credentials}
-    headers = {"Content-Type": "application/x-tar",
-               "X-Registry-Config": base64.urlsafe_b64encode(json.dumps(credentials).encode()).decode()}
+    headers = {
+        "Content-Type": "application/x-tar",
+        "X-Registry-Config": base64.urlsafe_b64encode(json.dumps(credentials).encode()).decode(),
+    }
     session = Session(daemon, credentials) if request.version == BUILDKIT else nullcontext()
     with tempfile.TemporaryFile() as archive, session as opened:
         dockerfile = request.context.archive(archive)
@@ -77,14 +88,19 @@ def build(daemon: Daemon, request: BuildRequest, operation: Operation, log: Log)
 def _configured_credentials() -> dict[str, dict[str, str]]:
     """Return what `docker login` has stored."""
     import docker.auth
+
     stored: Any = docker.auth.load_config()
-    return {registry: {name.lower(): value for name, value in entry.items() if isinstance(value, str)}
-            for registry, entry in stored.get_all_credentials().items() if entry}
+    return {
+        registry: {name.lower(): value for name, value in entry.items() if isinstance(value, str)}
+        for registry, entry in stored.get_all_credentials().items()
+        if entry
+    }
 
 
 def _post(client: Any, path: str, **arguments: Any) -> Any:
     import docker.errors
     import requests
+
     response = client.post(f"{client.base_url}/v{client.api_version}/{path}", **arguments)
     try:
         response.raise_for_status()
@@ -113,7 +129,7 @@ class _Progress:
         self._log = log
         self._names: dict[str, str] = {}
         self._said: dict[str, deque[str]] = {}
-        self._failed = ""     # digest of the step; the classic builder has only one, without a digest
+        self._failed = ""  # digest of the step; the classic builder has only one, without a digest
 
     def say(self, step: str, text: str) -> None:
         self._log("info", text)
@@ -170,5 +186,5 @@ def protobuf_fields(data: bytes) -> Iterator[tuple[int, Any]]:
         size = {_FIXED64: 8, _FIXED32: 4}.get(kind)
         if size is None:
             size = varint()
-        yield number, data[position:position + size]
+        yield number, data[position : position + size]
         position += size

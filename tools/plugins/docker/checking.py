@@ -48,8 +48,9 @@ class _Failures:
         self.found.append(("", f"{text}. Examine values at '{place.path}'."))
 
 
-def check(fields: Fields, resource: Resource, olds: Properties, news: Properties,
-          options: CheckOptions) -> Checked:
+def check(
+    fields: Fields, resource: Resource, olds: Properties, news: Properties, options: CheckOptions
+) -> Checked:
     """Validate a program's inputs.
 
     Args:
@@ -87,9 +88,11 @@ def _name(resource: Resource, olds: Properties, options: CheckOptions) -> str:
     return f"{resource.name}-{digest[:_RANDOM_DIGITS]}"
 
 
-def _check_properties(fields: Fields, given: Properties, place: _Place, failures: _Failures,
-                      parent: Field | None) -> Properties:
+def _check_properties(
+    fields: Fields, given: Properties, place: _Place, failures: _Failures, parent: Field | None
+) -> Properties:
     """Check the properties of a resource, or of a block if `parent` is its field."""
+
     def where(name: str, described: Field | None) -> _Place:
         return place.inside(parent, name, described) if parent else place.property(name, described)
 
@@ -104,10 +107,16 @@ def _check_properties(fields: Fields, given: Properties, place: _Place, failures
             inputs[name] = _check_value(described, value, where(name, described), failures)
         elif described.required:
             at = where(name, described)
-            failures.add("Missing required argument. The argument "
-                         f'"{at.argument}" is required, but no definition was found.', at)
-    defaults = {name: described.default for name, described in fields.items()
-                if described.default and name not in inputs}
+            failures.add(
+                "Missing required argument. The argument "
+                f'"{at.argument}" is required, but no definition was found.',
+                at,
+            )
+    defaults = {
+        name: described.default
+        for name, described in fields.items()
+        if described.default and name not in inputs
+    }
     return {**inputs, **defaults, DEFAULTS: sorted(defaults)}
 
 
@@ -138,9 +147,12 @@ def _check_sequence(described: Field, value: Any, place: _Place, failures: _Fail
     elements = value if isinstance(value, list) else [value]
     if described.block is None:
         return [_as_string(element) for element in elements]
-    return [element if element is UNKNOWN
-            else _check_block(described, element, place.element(index, described), failures)
-            for index, element in enumerate(elements)]
+    return [
+        element
+        if element is UNKNOWN
+        else _check_block(described, element, place.element(index, described), failures)
+        for index, element in enumerate(elements)
+    ]
 
 
 def _check_block(described: Field, value: Any, place: _Place, failures: _Failures) -> Properties:
@@ -178,7 +190,8 @@ def _as_int(value: Any) -> int:
         return int(text)
     except ValueError:
         raise _Wrong(
-            f"cannot parse '' as int: strconv.ParseInt: parsing \"{text}\": invalid syntax") from None
+            f"cannot parse '' as int: strconv.ParseInt: parsing \"{text}\": invalid syntax"
+        ) from None
 
 
 def _as_map(value: Any) -> Properties:

@@ -13,15 +13,17 @@ from tools.plugins.docker.operations import Cancelled, Operation
 
 _POLL_SECONDS = 0.1
 _UPDATED = ("restart", "maxRetryCount", "cpuShares", "cpuSet", "memory", "memoryReservation", "memorySwap")
-_TIMEOUTS = "e2bfb730-ecaa-11e6-8f88-34363bc7c4c0"   # the key of the timeouts in Terraform's states
+_TIMEOUTS = "e2bfb730-ecaa-11e6-8f88-34363bc7c4c0"  # the key of the timeouts in Terraform's states
 
 
 class Container(Described):
     """A container."""
 
     fields = CONTAINER
-    meta = (f'{{"{_TIMEOUTS}":{{"create":1200000000000,"delete":1200000000000,"update":1200000000000}},'
-            '"schema_version":"2"}')
+    meta = (
+        f'{{"{_TIMEOUTS}":{{"create":1200000000000,"delete":1200000000000,"update":1200000000000}},'
+        '"schema_version":"2"}'
+    )
     always_delete_first = True
 
     def make(self, planned: Properties, operation: Operation, log: Log) -> str:
@@ -34,7 +36,8 @@ class Container(Described):
             raise DockerError(f"Unable to create container with image {image}: {error}") from error
         with self.daemon.errors("Unable to create container"):
             made = client.create_container_from_config(
-                container_request.creation(planned), planned["name"], planned["platform"])
+                container_request.creation(planned), planned["name"], planned["platform"]
+            )
         resource_id = str(made["Id"])
         try:
             self._bring_up(resource_id, planned, operation, log)
@@ -66,19 +69,26 @@ class Container(Described):
         settings = container_request.endpoint(network)
         addresses = settings.get("IPAMConfig", {})
         self.daemon.client.connect_container_to_network(
-            resource_id, network["name"], aliases=settings.get("Aliases"),
-            ipv4_address=addresses.get("IPv4Address"), ipv6_address=addresses.get("IPv6Address"),
-            link_local_ips=addresses.get("LinkLocalIPs"), driver_opt=settings.get("DriverOpts"),
-            mac_address=settings.get("MacAddress"))
+            resource_id,
+            network["name"],
+            aliases=settings.get("Aliases"),
+            ipv4_address=addresses.get("IPv4Address"),
+            ipv6_address=addresses.get("IPv6Address"),
+            link_local_ips=addresses.get("LinkLocalIPs"),
+            driver_opt=settings.get("DriverOpts"),
+            mac_address=settings.get("MacAddress"),
+        )
 
     def _wait_healthy(self, resource_id: str, planned: Properties, operation: Operation) -> None:
         deadline = time.monotonic() + planned["waitTimeout"]
         while True:
             health = self._inspect(resource_id)["State"].get("Health")
             if health is None:
-                raise DockerError("you have supplied a 'wait' argument, but the container does not have a "
-                                  "healthcheck defined. Please remove the 'wait' argument or add a "
-                                  "'healthcheck' attribute")
+                raise DockerError(
+                    "you have supplied a 'wait' argument, but the container does not have a "
+                    "healthcheck defined. Please remove the 'wait' argument or add a "
+                    "'healthcheck' attribute"
+                )
             if health["Status"] == "healthy":
                 return
             if health["Status"] != "starting" or time.monotonic() > deadline:
@@ -93,8 +103,11 @@ class Container(Described):
         state = self._inspect(resource_id)["State"]
         if not state["Running"]:
             name = planned["name"]
-            log("warning", f"the container {name} has ended with status {state['ExitCode']}, but must run; "
-                           f"`docker logs {name}` shows what it said")
+            log(
+                "warning",
+                f"the container {name} has ended with status {state['ExitCode']}, but must run; "
+                f"`docker logs {name}` shows what it said",
+            )
 
     def _inspect(self, resource_id: str) -> dict[str, Any]:
         with self.daemon.errors():
@@ -120,9 +133,14 @@ class Container(Described):
             limits, policy = container_request.limits(planned), container_request.restart_policy(planned)
             with self.daemon.errors("Unable to update a container"):
                 client.update_container(
-                    resource_id, cpu_shares=limits["CpuShares"], cpuset_cpus=limits["CpusetCpus"],
-                    mem_limit=limits["Memory"], mem_reservation=limits["MemoryReservation"],
-                    memswap_limit=limits["MemorySwap"], restart_policy=policy)
+                    resource_id,
+                    cpu_shares=limits["CpuShares"],
+                    cpuset_cpus=limits["CpusetCpus"],
+                    mem_limit=limits["Memory"],
+                    mem_reservation=limits["MemoryReservation"],
+                    memswap_limit=limits["MemorySwap"],
+                    restart_policy=policy,
+                )
         has_to_run = planned["mustRun"] and not olds.get("mustRun")
         if has_to_run and not self._inspect(resource_id)["State"]["Running"]:
             with self.daemon.errors("Unable to start container"):

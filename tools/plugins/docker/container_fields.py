@@ -8,7 +8,10 @@ _NUMBER = matches(r"^\d+$")
 _CAPABILITIES: Fields = {"adds": Field("set"), "drops": Field("set")}
 _DEVICE_RATE: Fields = {"path": Field(required=True), "rate": Field("int", required=True)}
 _DEVICE_REQUESTS: Fields = {
-    "capabilities": Field("list"), "count": Field("int"), "deviceIds": Field("list"), "driver": Field(),
+    "capabilities": Field("list"),
+    "count": Field("int"),
+    "deviceIds": Field("list"),
+    "driver": Field(),
     "options": Field("map"),
 }
 _DEVICES: Fields = {"containerPath": Field(), "hostPath": Field(required=True), "permissions": Field()}
@@ -22,43 +25,75 @@ _HEALTHCHECK: Fields = {
 }
 _HOSTS: Fields = {"host": Field(required=True), "ip": Field(required=True)}
 _MOUNTS: Fields = {
-    "bindOptions": Field("object", {
-        "propagation": Field(validator=matches("^(private|rprivate|shared|rshared|slave|rslave)$"))}),
+    "bindOptions": Field(
+        "object",
+        {"propagation": Field(validator=matches("^(private|rprivate|shared|rshared|slave|rslave)$"))},
+    ),
     "readOnly": Field("bool"),
     "source": Field(),
     "target": Field(required=True),
     "tmpfsOptions": Field("object", {"mode": Field("int"), "sizeBytes": Field("int")}),
     "type": Field(required=True, validator=matches("^(bind|volume|tmpfs)$")),
-    "volumeOptions": Field("object", {
-        "driverName": Field(), "driverOptions": Field("map"), "labels": Field("set", LABELS),
-        "noCopy": Field("bool"), "subpath": Field()}),
+    "volumeOptions": Field(
+        "object",
+        {
+            "driverName": Field(),
+            "driverOptions": Field("map"),
+            "labels": Field("set", LABELS),
+            "noCopy": Field("bool"),
+            "subpath": Field(),
+        },
+    ),
 }
 _NETWORK_DATA: Fields = {
-    "gateway": Field(), "globalIpv6Address": Field(), "globalIpv6PrefixLength": Field("int"),
-    "ipAddress": Field(), "ipPrefixLength": Field("int"), "ipv6Gateway": Field(), "macAddress": Field(),
+    "gateway": Field(),
+    "globalIpv6Address": Field(),
+    "globalIpv6PrefixLength": Field("int"),
+    "ipAddress": Field(),
+    "ipPrefixLength": Field("int"),
+    "ipv6Gateway": Field(),
+    "macAddress": Field(),
     "networkName": Field(),
 }
 _NETWORKS: Fields = {
-    "aliases": Field("set"), "driverOpts": Field("set"), "gwPriority": Field("int"), "ipv4Address": Field(),
-    "ipv6Address": Field(), "linkLocalIps": Field("set"), "macAddress": Field(), "name": Field(required=True),
+    "aliases": Field("set"),
+    "driverOpts": Field("set"),
+    "gwPriority": Field("int"),
+    "ipv4Address": Field(),
+    "ipv6Address": Field(),
+    "linkLocalIps": Field("set"),
+    "macAddress": Field(),
+    "name": Field(required=True),
 }
 _PORTS: Fields = {
-    "external": Field("int", computed=True), "internal": Field("int", required=True),
-    "ip": Field(default="0.0.0.0"),     # the official plugin's default, and Docker's
+    "external": Field("int", computed=True),
+    "internal": Field("int", required=True),
+    "ip": Field(default="0.0.0.0"),  # the official plugin's default, and Docker's
     "protocol": Field(default="tcp"),
 }
 _ULIMITS: Fields = {
-    "hard": Field("int", required=True), "name": Field(required=True), "soft": Field("int", required=True),
+    "hard": Field("int", required=True),
+    "name": Field(required=True),
+    "soft": Field("int", required=True),
 }
 _UPLOADS: Fields = {
-    "content": Field(), "contentBase64": Field(validator=is_base64),
-    "executable": Field("bool", default=False), "file": Field(required=True),
-    "group": Field(validator=_NUMBER), "owner": Field(validator=_NUMBER),
-    "permissions": Field(validator=matches("^0?[0-7]{3,4}$")), "source": Field(), "sourceHash": Field(),
+    "content": Field(),
+    "contentBase64": Field(validator=is_base64),
+    "executable": Field("bool", default=False),
+    "file": Field(required=True),
+    "group": Field(validator=_NUMBER),
+    "owner": Field(validator=_NUMBER),
+    "permissions": Field(validator=matches("^0?[0-7]{3,4}$")),
+    "source": Field(),
+    "sourceHash": Field(),
 }
 _VOLUMES: Fields = {
-    "containerPath": Field(), "fromContainer": Field(), "hostPath": Field(validator=is_absolute_path),
-    "readOnly": Field("bool"), "selinuxRelabel": Field(), "volumeName": Field(),
+    "containerPath": Field(),
+    "fromContainer": Field(),
+    "hostPath": Field(validator=is_absolute_path),
+    "readOnly": Field("bool"),
+    "selinuxRelabel": Field(),
+    "volumeName": Field(),
 }
 
 CONTAINER: Fields = {
@@ -119,8 +154,9 @@ CONTAINER: Fields = {
     "publishAllPorts": Field("bool"),
     "readOnly": Field("bool", default=False),
     "removeVolumes": Field("bool", replaces=False, default=True),
-    "restart": Field(replaces=False, default="no",
-                     validator=matches("^(no|on-failure|always|unless-stopped)$")),
+    "restart": Field(
+        replaces=False, default="no", validator=matches("^(no|on-failure|always|unless-stopped)$")
+    ),
     "rm": Field("bool", replaces=False, default=False),
     "runtime": Field(computed=True),
     "securityOpts": Field("set", computed=True),

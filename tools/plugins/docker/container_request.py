@@ -13,7 +13,7 @@ from tools.plugins.docker.durations import nanoseconds
 from tools.plugins.docker.labels import label_map
 
 MEGABYTE = 1024 * 1024
-_BILLION = 10**9      # the daemon counts processors in billionths
+_BILLION = 10**9  # the daemon counts processors in billionths
 Request = dict[str, Any]
 
 
@@ -46,8 +46,11 @@ def creation(planned: Properties) -> Request:
         "ExposedPorts": {_port(port): {} for port in planned["ports"]},
         "Volumes": {volume["containerPath"]: {} for volume in planned["volumes"] if _is_anonymous(volume)},
         "HostConfig": _given(_host_config(planned)),
-        "NetworkingConfig": {"EndpointsConfig": {
-            network["name"]: endpoint(network) for network in planned["networksAdvanced"][:1]}},
+        "NetworkingConfig": {
+            "EndpointsConfig": {
+                network["name"]: endpoint(network) for network in planned["networksAdvanced"][:1]
+            }
+        },
     }
     return _given(request)
 
@@ -94,20 +97,28 @@ def _host_config(planned: Properties) -> Request:
 
 
 def _resources(planned: Properties) -> Request:
-    rates = {"BlkioDeviceReadBps": "deviceReadBps", "BlkioDeviceReadIOps": "deviceReadIops",
-             "BlkioDeviceWriteBps": "deviceWriteBps", "BlkioDeviceWriteIOps": "deviceWriteIops"}
+    rates = {
+        "BlkioDeviceReadBps": "deviceReadBps",
+        "BlkioDeviceReadIOps": "deviceReadIops",
+        "BlkioDeviceWriteBps": "deviceWriteBps",
+        "BlkioDeviceWriteIOps": "deviceWriteIops",
+    }
     return {
         **limits(planned),
-        **{name: [{"Path": rate["path"], "Rate": rate["rate"]} for rate in planned[field]]
-           for name, field in rates.items()},
+        **{
+            name: [{"Path": rate["path"], "Rate": rate["rate"]} for rate in planned[field]]
+            for name, field in rates.items()
+        },
         "CpuPeriod": planned["cpuPeriod"],
         "CpuQuota": planned["cpuQuota"],
         "DeviceCgroupRules": planned["deviceCgroupRules"],
         "DeviceRequests": [*map(_device_request, planned["deviceRequests"]), *_gpus(planned["gpus"])],
         "Devices": [_device(device) for device in planned["devices"]],
         "NanoCpus": round(float(planned["cpus"]) * _BILLION) if planned["cpus"] else None,
-        "Ulimits": [{"Name": limit["name"], "Soft": limit["soft"], "Hard": limit["hard"]}
-                    for limit in planned["ulimits"]],
+        "Ulimits": [
+            {"Name": limit["name"], "Soft": limit["soft"], "Hard": limit["hard"]}
+            for limit in planned["ulimits"]
+        ],
     }
 
 
@@ -130,15 +141,22 @@ def restart_policy(planned: Properties) -> Request:
 
 def endpoint(network: Properties) -> Request:
     """Return how the container is attached to a network."""
-    addresses = _given({"IPv4Address": network["ipv4Address"], "IPv6Address": network["ipv6Address"],
-                        "LinkLocalIPs": network["linkLocalIps"]})
-    return _given({
-        "IPAMConfig": addresses,
-        "Aliases": network["aliases"],
-        "DriverOpts": dict(option.partition("=")[::2] for option in network["driverOpts"]),
-        "GwPriority": network["gwPriority"],
-        "MacAddress": network["macAddress"],
-    })
+    addresses = _given(
+        {
+            "IPv4Address": network["ipv4Address"],
+            "IPv6Address": network["ipv6Address"],
+            "LinkLocalIPs": network["linkLocalIps"],
+        }
+    )
+    return _given(
+        {
+            "IPAMConfig": addresses,
+            "Aliases": network["aliases"],
+            "DriverOpts": dict(option.partition("=")[::2] for option in network["driverOpts"]),
+            "GwPriority": network["gwPriority"],
+            "MacAddress": network["macAddress"],
+        }
+    )
 
 
 def _healthcheck(healthcheck: Properties | None) -> Request | None:
@@ -184,15 +202,23 @@ def _volumes_from(volume: Properties) -> str:
 
 
 def _device(device: Properties) -> Request:
-    return {"PathOnHost": device["hostPath"],
-            "PathInContainer": device["containerPath"] or device["hostPath"],
-            "CgroupPermissions": device["permissions"] or "rwm"}
+    return {
+        "PathOnHost": device["hostPath"],
+        "PathInContainer": device["containerPath"] or device["hostPath"],
+        "CgroupPermissions": device["permissions"] or "rwm",
+    }
 
 
 def _device_request(request: Properties) -> Request:
-    return _given({"Driver": request["driver"], "Count": request["count"], "DeviceIDs": request["deviceIds"],
-                   "Capabilities": [request["capabilities"]] if request["capabilities"] else None,
-                   "Options": request["options"]})
+    return _given(
+        {
+            "Driver": request["driver"],
+            "Count": request["count"],
+            "DeviceIDs": request["deviceIds"],
+            "Capabilities": [request["capabilities"]] if request["capabilities"] else None,
+            "Options": request["options"],
+        }
+    )
 
 
 def _gpus(gpus: str | None) -> list[Request]:
@@ -202,15 +228,25 @@ def _gpus(gpus: str | None) -> list[Request]:
 
 
 def _mount(mount: Properties) -> Request:
-    request = {"Type": mount["type"], "Target": mount["target"], "Source": mount["source"],
-               "ReadOnly": bool(mount["readOnly"])}
+    request = {
+        "Type": mount["type"],
+        "Target": mount["target"],
+        "Source": mount["source"],
+        "ReadOnly": bool(mount["readOnly"]),
+    }
     bind, volume, tmpfs = mount["bindOptions"], mount["volumeOptions"], mount["tmpfsOptions"]
     if mount["type"] == "bind" and bind:
         request["BindOptions"] = _given({"Propagation": bind["propagation"]})
     elif mount["type"] == "volume" and volume:
         driver = _given({"Name": volume["driverName"], "Options": volume["driverOptions"]})
-        request["VolumeOptions"] = _given({"NoCopy": volume["noCopy"], "Labels": label_map(volume["labels"]),
-                                           "DriverConfig": driver, "Subpath": volume["subpath"]})
+        request["VolumeOptions"] = _given(
+            {
+                "NoCopy": volume["noCopy"],
+                "Labels": label_map(volume["labels"]),
+                "DriverConfig": driver,
+                "Subpath": volume["subpath"],
+            }
+        )
     elif mount["type"] == "tmpfs" and tmpfs:
         request["TmpfsOptions"] = _given({"SizeBytes": tmpfs["sizeBytes"], "Mode": tmpfs["mode"]})
     return request
@@ -246,8 +282,9 @@ def _content(upload: Properties) -> bytes:
     if len(given) != 1:
         expected = "only one of" if given else "one of"
         verb = "can" if given else "must"
-        raise DockerError(f"error with upload content: {expected} 'content', 'content_base64', or 'source' "
-                          f"{verb} be set")
+        raise DockerError(
+            f"error with upload content: {expected} 'content', 'content_base64', or 'source' {verb} be set"
+        )
     if upload["content"]:
         return str(upload["content"]).encode()
     if upload["contentBase64"]:

@@ -47,14 +47,22 @@ def _host_properties(host: Found, known: Properties) -> Properties:
     told = {
         "cpuSet": host["CpusetCpus"],
         "cpuShares": host["CpuShares"],
-        "devices": [{"containerPath": device["PathInContainer"], "hostPath": device["PathOnHost"],
-                     "permissions": device["CgroupPermissions"]} for device in host["Devices"] or []],
+        "devices": [
+            {
+                "containerPath": device["PathInContainer"],
+                "hostPath": device["PathOnHost"],
+                "permissions": device["CgroupPermissions"],
+            }
+            for device in host["Devices"] or []
+        ],
         "dns": host["Dns"] or [],
         "dnsOpts": host["DnsOptions"] or [],
         "dnsSearches": host["DnsSearch"] or [],
         "groupAdds": host["GroupAdd"] or [],
-        "hosts": [{"host": name, "ip": address}
-                  for name, _, address in (entry.partition(":") for entry in host["ExtraHosts"] or [])],
+        "hosts": [
+            {"host": name, "ip": address}
+            for name, _, address in (entry.partition(":") for entry in host["ExtraHosts"] or [])
+        ],
         "init": bool(host.get("Init")),
         "ipcMode": host["IpcMode"],
         "logDriver": host["LogConfig"]["Type"],
@@ -74,8 +82,10 @@ def _host_properties(host: Found, known: Properties) -> Properties:
         "shmSize": host["ShmSize"] // MEGABYTE,
         "sysctls": host.get("Sysctls"),
         "tmpfs": host.get("Tmpfs"),
-        "ulimits": [{"hard": limit["Hard"], "name": limit["Name"], "soft": limit["Soft"]}
-                    for limit in host["Ulimits"] or []],
+        "ulimits": [
+            {"hard": limit["Hard"], "name": limit["Name"], "soft": limit["Soft"]}
+            for limit in host["Ulimits"] or []
+        ],
         "usernsMode": host["UsernsMode"],
     }
     if host["CapAdd"] or host["CapDrop"]:
@@ -112,8 +122,15 @@ def _ports(told: dict[str, list[Found] | None], known: list[Properties]) -> list
     ports: list[Properties] = []
     for port, bindings in told.items():
         internal, _, protocol = port.partition("/")
-        ports.extend({"external": int(binding["HostPort"]), "internal": int(internal),
-                      "ip": binding["HostIp"], "protocol": protocol} for binding in bindings or [])
+        ports.extend(
+            {
+                "external": int(binding["HostPort"]),
+                "internal": int(internal),
+                "ip": binding["HostIp"],
+                "protocol": protocol,
+            }
+            for binding in bindings or []
+        )
     order = {(port["internal"], port["protocol"], port["ip"]): index for index, port in enumerate(known)}
 
     def place(port: Properties) -> tuple[int, int, int]:

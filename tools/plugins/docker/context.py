@@ -78,7 +78,7 @@ class BuildContext:
         with tarfile.open(fileobj=target, mode="w:gz", compresslevel=1) as archive:
             for name, entry in self._entries(self.folder, "", keep=(dockerfile, ".dockerignore")):
                 info = archive.gettarinfo(entry.path, name)
-                if info is None:     # a socket
+                if info is None:  # a socket
                     continue
                 _add(archive, info, entry.path)
             if dockerfile.startswith("../"):
@@ -89,8 +89,9 @@ class BuildContext:
                 archive.addfile(info, io.BytesIO(content))
         return dockerfile
 
-    def _entries(self, folder: str, prefix: str,
-                 keep: tuple[str, ...] = ()) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    def _entries(
+        self, folder: str, prefix: str, keep: tuple[str, ...] = ()
+    ) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
         """Yield what is not ignored: its path in the context, and the entry; in the order of names."""
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
@@ -136,10 +137,14 @@ class _IgnoreFile:
     """
 
     def __init__(self, text: str) -> None:
-        lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines()
-                 if not line.startswith("#")]
-        self._rules = [(not line.startswith("!"), _pattern(line.removeprefix("!").strip()))
-                       for line in lines if line.removeprefix("!").strip()]
+        lines = [
+            line.strip() for line in text.removeprefix("\ufeff").splitlines() if not line.startswith("#")
+        ]
+        self._rules = [
+            (not line.startswith("!"), _pattern(line.removeprefix("!").strip()))
+            for line in lines
+            if line.removeprefix("!").strip()
+        ]
 
     @property
     def is_simple(self) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 _DIAL_SECONDS = 10.0
-_CONNECTIONS = 64     # kept open at once; the engine runs that many operations at most on a large machine
+_CONNECTIONS = 64  # kept open at once; the engine runs that many operations at most on a large machine
 _TLS_PORT, _PLAIN_PORT = 2376, 2375
 
 
@@ -84,8 +84,12 @@ def _dial_ssh(destination: str) -> socket.socket:
     name, _, port = destination.partition(":")
     here, there = socket.socketpair()
     with there:
-        subprocess.Popen(["ssh", *(["-p", port] if port else []), "--", name, "docker system dial-stdio"],
-                         stdin=there.fileno(), stdout=there.fileno(), stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            ["ssh", *(["-p", port] if port else []), "--", name, "docker system dial-stdio"],
+            stdin=there.fileno(),
+            stdout=there.fileno(),
+            stderr=subprocess.DEVNULL,
+        )
     here.settimeout(_DIAL_SECONDS)
     return here
 
@@ -136,17 +140,26 @@ class Daemon:
         except Unreachable as error:
             raise Unreachable(
                 "failed to create Docker client: Error pinging Docker server, please make sure that "
-                f"{self.address.host} is reachable and has a  '_ping' endpoint. Error: {error}") from None
+                f"{self.address.host} is reachable and has a  '_ping' endpoint. Error: {error}"
+            ) from None
         import docker
+
         tls: Any = False
         # No timeout: a build step or a stop may be silent for as long as it likes.
         never: Any = None
         if self.address.uses_tls:
             tls = docker.tls.TLSConfig(
-                ca_cert=self.address.certificate("ca.pem"), verify=True,
-                client_cert=(self.address.certificate("cert.pem"), self.address.certificate("key.pem")))
-        return docker.APIClient(base_url=self.address.host, tls=tls, timeout=never, use_ssh_client=True,
-                                max_pool_size=_CONNECTIONS)
+                ca_cert=self.address.certificate("ca.pem"),
+                verify=True,
+                client_cert=(self.address.certificate("cert.pem"), self.address.certificate("key.pem")),
+            )
+        return docker.APIClient(
+            base_url=self.address.host,
+            tls=tls,
+            timeout=never,
+            use_ssh_client=True,
+            max_pool_size=_CONNECTIONS,
+        )
 
     @contextmanager
     def errors(self, doing: str = "") -> Iterator[None]:
@@ -162,6 +175,7 @@ class Daemon:
         """
         import docker.errors
         import requests
+
         before = f"{doing}: " if doing else ""
         try:
             yield

@@ -19,7 +19,7 @@ from tools.plugins.docker.daemon import Daemon, DockerError, NotFound
 from tools.plugins.docker.fields import DEFAULTS, Fields
 from tools.plugins.docker.operations import Cancelled, Operation
 
-_IN_USE_SECONDS = 30.0    # how long a delete waits for containers to let go of a network or volume
+_IN_USE_SECONDS = 30.0  # how long a delete waits for containers to let go of a network or volume
 _POLL_SECONDS = 0.2
 
 # What a resource logs while it works: severity, text.
@@ -47,8 +47,8 @@ class Described(ABC):
     """
 
     fields: ClassVar[Fields]
-    meta: ClassVar[str]                      # the official plugin's mark of the state's version
-    always_delete_first: ClassVar[bool] = False   # also when the name is generated
+    meta: ClassVar[str]  # the official plugin's mark of the state's version
+    always_delete_first: ClassVar[bool] = False  # also when the name is generated
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
@@ -98,8 +98,7 @@ class Described(ABC):
             else:
                 return
 
-    def check(self, resource: Resource, olds: Properties, news: Properties,
-              options: CheckOptions) -> Checked:
+    def check(self, resource: Resource, olds: Properties, news: Properties, options: CheckOptions) -> Checked:
         """Validate inputs and fill in defaults."""
         return checking.check(self.fields, resource, olds, news, options)
 
@@ -108,8 +107,9 @@ class Described(ABC):
         delete_first = self.always_delete_first or "name" not in news.get(DEFAULTS, [])
         return planning.compare(self.fields, state, news, ignore, delete_first)
 
-    def create(self, resource: Resource, given: Properties, preview: bool, operation: Operation,
-               log: Log) -> tuple[str, Properties]:
+    def create(
+        self, resource: Resource, given: Properties, preview: bool, operation: Operation, log: Log
+    ) -> tuple[str, Properties]:
         """Create the resource; return its id and state."""
         expected = planning.planned_creation(self.fields, given)
         if preview:
@@ -134,8 +134,9 @@ class Described(ABC):
             raise DockerError(f"{resource_id} disappeared while it was created")
         return found
 
-    def read(self, resource: Resource, state: Properties,
-             known_inputs: Properties) -> tuple[str, Properties, Properties]:
+    def read(
+        self, resource: Resource, state: Properties, known_inputs: Properties
+    ) -> tuple[str, Properties, Properties]:
         """Look at the resource; return id, state and inputs, an empty id if it does not exist."""
         with_zeros = planning.planned_update(self.fields, state, state)
         try:
@@ -150,8 +151,15 @@ class Described(ABC):
             return read_id, now, inputs.refreshed(known_inputs, now)
         return read_id, now, inputs.imported(self.fields, now)
 
-    def update(self, resource: Resource, olds: Properties, news: Properties, preview: bool,
-               operation: Operation, log: Log) -> Properties:
+    def update(
+        self,
+        resource: Resource,
+        olds: Properties,
+        news: Properties,
+        preview: bool,
+        operation: Operation,
+        log: Log,
+    ) -> Properties:
         """Update the resource in place; return its state."""
         planned = self._state(resource.id, planning.planned_update(self.fields, olds, news))
         if preview:
@@ -172,8 +180,9 @@ class Described(ABC):
     def _state(self, resource_id: str, properties: Properties) -> Properties:
         return {**properties, "id": resource_id, "__meta": self.meta}
 
-    def _incomplete(self, doing: str, error: Exception, resource_id: str,
-                    properties: Properties) -> InitFailed:
+    def _incomplete(
+        self, doing: str, error: Exception, resource_id: str, properties: Properties
+    ) -> InitFailed:
         text = f"{doing}: {one_error(error)}"
         return InitFailed(text, [text], resource_id, self._state(resource_id, properties), {})
 

@@ -15,7 +15,7 @@ from tools.plugins.docker.operations import Cancelled, Operation
 
 _BUILDERS = {None: BUILDKIT, "BuilderBuildKit": BUILDKIT, "BuilderV1": CLASSIC}
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_INPUTS = "__inputs"          # where the state keeps the inputs that it was built from
+_INPUTS = "__inputs"  # where the state keeps the inputs that it was built from
 
 
 class Image:
@@ -48,20 +48,29 @@ class Image:
                 detailed[name] = "ADD" if name not in olds else "DELETE" if name not in news else "UPDATE"
         return Difference(changes=bool(detailed), detailed=detailed or None)
 
-    def create(self, resource: Resource, inputs: Properties, preview: bool, operation: Operation,
-               log: Log) -> tuple[str, Properties]:
+    def create(
+        self, resource: Resource, inputs: Properties, preview: bool, operation: Operation, log: Log
+    ) -> tuple[str, Properties]:
         """Build the image; in a preview only if the program wants that."""
         if preview and (not inputs.get("buildOnPreview") or has_unknown(inputs)):
             return "", inputs
         return inputs["imageName"], self._make(inputs, preview, operation, log)
 
-    def read(self, resource: Resource, state: Properties,
-             known_inputs: Properties) -> tuple[str, Properties, Properties]:
+    def read(
+        self, resource: Resource, state: Properties, known_inputs: Properties
+    ) -> tuple[str, Properties, Properties]:
         """Return what is known: like the official plugin, this one does not look at the image."""
         return resource.id, state, known_inputs
 
-    def update(self, resource: Resource, olds: Properties, news: Properties, preview: bool,
-               operation: Operation, log: Log) -> Properties:
+    def update(
+        self,
+        resource: Resource,
+        olds: Properties,
+        news: Properties,
+        preview: bool,
+        operation: Operation,
+        log: Log,
+    ) -> Properties:
         """Build the image anew; the old one stays."""
         if preview and (not news.get("buildOnPreview") or has_unknown(news)):
             return {**news, "repoDigest": UNKNOWN}
@@ -133,8 +142,13 @@ def _checked_build(given: Properties) -> Properties:
         raise ProviderError(f"unable to hash build context: {error}") from error
     machine = platform.machine()
     default_platform = f"linux/{_ARCHITECTURES.get(machine, machine)}"
-    return {"platform": default_platform, **settings, "context": context, "dockerfile": dockerfile,
-            "contextDigest": digest}
+    return {
+        "platform": default_platform,
+        **settings,
+        "context": context,
+        "dockerfile": dockerfile,
+        "contextDigest": digest,
+    }
 
 
 def _check_dockerfile(dockerfile: Path, context: str) -> None:
@@ -163,7 +177,8 @@ def _check_canonical(name: str) -> None:
             "This resource requires all image names to be fully qualified.\n"
             "For example, if you are attempting to push to Dockerhub, prefix your image name with "
             "`docker.io`:\n\n"
-            "`docker.io/repository/image:tag`")
+            "`docker.io/repository/image:tag`"
+        )
 
 
 def _comparable(name: str, value: Any) -> Any:
@@ -176,8 +191,9 @@ def _comparable(name: str, value: Any) -> Any:
 def _request(inputs: Properties) -> BuildRequest:
     name, settings = inputs.get("imageName"), inputs.get("build")
     if not isinstance(name, str) or not isinstance(settings, dict):
-        raise ProviderError("an Image needs imageName, a text, and build, an object with context, dockerfile "
-                            "and args")
+        raise ProviderError(
+            "an Image needs imageName, a text, and build, an object with context, dockerfile and args"
+        )
     registry = inputs.get("registry") or {}
     server = registry.get("server", "")
     return BuildRequest(
@@ -193,4 +209,6 @@ def _request(inputs: Properties) -> BuildRequest:
             "target": settings.get("target"),
         },
         credentials={server: {"username": registry["username"], "password": registry["password"]}}
-        if registry.get("username") and registry.get("password") else {})
+        if registry.get("username") and registry.get("password")
+        else {},
+    )

@@ -8,8 +8,11 @@ from tools.plugins.docker.fields import DEFAULTS, Field, Fields
 
 def refreshed(inputs: Properties, state: Properties) -> Properties:
     """Return the inputs of a known resource, or a block of them, with what the state says about them now."""
-    values = {name: _refreshed(value, state[name]) for name, value in inputs.items()
-              if name != DEFAULTS and state.get(name) is not None}
+    values = {
+        name: _refreshed(value, state[name])
+        for name, value in inputs.items()
+        if name != DEFAULTS and state.get(name) is not None
+    }
     if DEFAULTS not in inputs:
         return values
     defaults = [name for name in inputs[DEFAULTS] if values.get(name) == inputs.get(name)]
@@ -26,8 +29,11 @@ def _refreshed(value: Any, now: Any) -> Any:
 
 def imported(fields: Fields, state: Properties) -> Properties:
     """Return the inputs of a resource that was not known before: what is neither default nor zero."""
-    values = {name: _imported(described, state[name]) for name, described in fields.items()
-              if not described.output and _says_something(described, state.get(name))}
+    values = {
+        name: _imported(described, state[name])
+        for name, described in fields.items()
+        if not described.output and _says_something(described, state.get(name))
+    }
     return {**values, DEFAULTS: []}
 
 

@@ -10,7 +10,10 @@ from tools.plugins.docker.labels import label_list, label_map
 from tools.plugins.docker.operations import Operation
 
 _IPAM_CONFIG: Fields = {
-    "auxAddress": Field("map"), "gateway": Field(), "ipRange": Field(), "subnet": Field(),
+    "auxAddress": Field("map"),
+    "gateway": Field(),
+    "ipRange": Field(),
+    "subnet": Field(),
 }
 
 
@@ -43,10 +46,17 @@ class Network(Described):
         }
         with self.daemon.errors("Unable to create network"):
             made = client.create_network(
-                planned["name"], driver=planned["driver"], options=planned["options"], ipam=ipam,
-                check_duplicate=True, internal=bool(planned["internal"]), ingress=planned["ingress"],
-                labels=label_map(planned["labels"]), enable_ipv6=bool(planned["ipv6"]),
-                attachable=planned["attachable"])
+                planned["name"],
+                driver=planned["driver"],
+                options=planned["options"],
+                ipam=ipam,
+                check_duplicate=True,
+                internal=bool(planned["internal"]),
+                ingress=planned["ingress"],
+                labels=label_map(planned["labels"]),
+                enable_ipv6=bool(planned["ipv6"]),
+                attachable=planned["attachable"],
+            )
         return str(made["Id"])
 
     def look(self, resource_id: str, known: Properties) -> tuple[str, Properties] | None:
@@ -79,11 +89,19 @@ class Network(Described):
 
 
 def _ipam_request(config: Properties) -> dict[str, Any]:
-    request = {"Subnet": config["subnet"], "IPRange": config["ipRange"], "Gateway": config["gateway"],
-               "AuxiliaryAddresses": config["auxAddress"]}
+    request = {
+        "Subnet": config["subnet"],
+        "IPRange": config["ipRange"],
+        "Gateway": config["gateway"],
+        "AuxiliaryAddresses": config["auxAddress"],
+    }
     return {name: value for name, value in request.items() if value}
 
 
 def _ipam_state(config: dict[str, Any]) -> Properties:
-    return {"auxAddress": config.get("AuxiliaryAddresses"), "gateway": config.get("Gateway", ""),
-            "ipRange": config.get("IPRange", ""), "subnet": config.get("Subnet", "")}
+    return {
+        "auxAddress": config.get("AuxiliaryAddresses"),
+        "gateway": config.get("Gateway", ""),
+        "ipRange": config.get("IPRange", ""),
+        "subnet": config.get("Subnet", ""),
+    }

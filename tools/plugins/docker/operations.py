@@ -14,7 +14,7 @@ class Operation:
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
-        self.on_cancel: Callable[[], None] | None = None   # what else stops it, called from another thread
+        self.on_cancel: Callable[[], None] | None = None  # what else stops it, called from another thread
 
     def cancel(self) -> None:
         """Let the operation end soon."""

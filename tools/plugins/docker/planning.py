@@ -10,8 +10,9 @@ from tools.plugins.common.values import UNKNOWN, Properties, has_unknown
 from tools.plugins.docker.fields import DEFAULTS, Field, Fields, zero
 
 
-def compare(fields: Fields, state: Properties, news: Properties, ignore: list[str],
-            delete_first: bool) -> Difference:
+def compare(
+    fields: Fields, state: Properties, news: Properties, ignore: list[str], delete_first: bool
+) -> Difference:
     """Compare the state with new inputs.
 
     Args:
@@ -19,16 +20,24 @@ def compare(fields: Fields, state: Properties, news: Properties, ignore: list[st
         delete_first: a replaced resource has to go before the new one is made.
     """
     ignored = {re.split(r"[.\[]", path)[0] for path in ignore}
-    changed = sorted(name for name, described in fields.items()
-                     if name not in ignored and _differs(described, state.get(name), news.get(name)))
+    changed = sorted(
+        name
+        for name, described in fields.items()
+        if name not in ignored and _differs(described, state.get(name), news.get(name))
+    )
     detailed: dict[str, str] = {}
     for name in changed:
         suffix = "_REPLACE" if fields[name].replaces else ""
         found = _paths(fields[name], name, state.get(name), news.get(name))
         detailed.update({path: kind + suffix for path, kind in found.items()})
     replaces = [name for name in changed if fields[name].replaces]
-    return Difference(changes=bool(changed), diffs=changed, replaces=replaces, detailed=detailed,
-                      delete_before_replace=bool(replaces) and delete_first)
+    return Difference(
+        changes=bool(changed),
+        diffs=changed,
+        replaces=replaces,
+        detailed=detailed,
+        delete_before_replace=bool(replaces) and delete_first,
+    )
 
 
 def _paths(described: Field, name: str, old: Any, new: Any) -> dict[str, str]:
@@ -67,8 +76,10 @@ def _with_chosen(described: Field, old: Any, new: Any) -> Any:
     if described.kind != "list" or described.block is None or not old or not new:
         return new
     chosen = [name for name, inner in described.block.items() if inner.computed]
-    return [{**{name: before.get(name) for name in chosen}, **element}
-            for before, element in zip(old, new, strict=False)] + new[len(old):]
+    return [
+        {**{name: before.get(name) for name in chosen}, **element}
+        for before, element in zip(old, new, strict=False)
+    ] + new[len(old) :]
 
 
 def _is_nothing(described: Field, value: Any) -> bool:
@@ -95,8 +106,10 @@ def _in_order(described: Field, value: Any) -> Any:
 def _normal_element(described: Field, element: Any) -> Any:
     if described.block is None or element is UNKNOWN:
         return element
-    return {name: _normal(inner, _with_default(inner, element.get(name)))
-            for name, inner in described.block.items()}
+    return {
+        name: _normal(inner, _with_default(inner, element.get(name)))
+        for name, inner in described.block.items()
+    }
 
 
 def _with_default(described: Field, value: Any) -> Any:

@@ -18,7 +18,7 @@ from tools.plugins.docker.daemon import Daemon, DockerError
 
 _CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
 _HEALTH = "/grpc.health.v1.Health/Check"
-_SERVING = b"\x08\x01"         # HealthCheckResponse with status SERVING
+_SERVING = b"\x08\x01"  # HealthCheckResponse with status SERVING
 _BLOCK = 1 << 16
 # The registry of images without a registry in their name has another name in stored credentials.
 _ALIASES = {"registry-1.docker.io": "https://index.docker.io/v1/"}
@@ -50,8 +50,9 @@ class Session(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
             threading.Thread(target=_hand_on, args=(source, target), daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for connection in (self._there, self._here):
             connection.close()
         self._server.stop(None)
@@ -59,9 +60,13 @@ class Session(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
 
     def _connect(self) -> socket.socket:
         headers = {
-            "Host": "docker", "Connection": "Upgrade", "Upgrade": "h2c",
-            "X-Docker-Expose-Session-Uuid": self.id, "X-Docker-Expose-Session-Name": "itqan",
-            "X-Docker-Expose-Session-Sharedkey": "", "X-Docker-Expose-Session-Grpc-Method": _CREDENTIALS,
+            "Host": "docker",
+            "Connection": "Upgrade",
+            "Upgrade": "h2c",
+            "X-Docker-Expose-Session-Uuid": self.id,
+            "X-Docker-Expose-Session-Name": "itqan",
+            "X-Docker-Expose-Session-Sharedkey": "",
+            "X-Docker-Expose-Session-Grpc-Method": _CREDENTIALS,
         }
         lines = ["POST /session HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         connection = self._daemon.address.dial()
@@ -81,10 +86,14 @@ class Session(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
 
     def _answer_credentials(self, request: bytes, _context: Any) -> bytes:
         from tools.plugins.docker.build import protobuf_fields
+
         host = dict(protobuf_fields(request)).get(1, b"").decode()
         known = self._credentials.get(_ALIASES.get(host, host), {})
-        return b"".join(_text_field(number, known[name])
-                        for number, name in ((1, "username"), (2, "password")) if name in known)
+        return b"".join(
+            _text_field(number, known[name])
+            for number, name in ((1, "username"), (2, "password"))
+            if name in known
+        )
 
 
 def _read_head(connection: socket.socket) -> bytes:

@@ -11,15 +11,19 @@ from tools.plugins.docker.fields import Validator
 
 def matches(pattern: str) -> Validator:
     """Return a check that a text matches a regular expression."""
+
     def check(value: Any) -> str | None:
         return None if re.search(pattern, value) else f"'{value}' doesn't match the pattern '{pattern}'"
+
     return check
 
 
 def at_least(minimum: int) -> Validator:
     """Return a check that a number is not too small."""
+
     def check(value: Any) -> str | None:
         return None if value >= minimum else f"'{value}' must be greater than or equal to {minimum}"
+
     return check
 
 

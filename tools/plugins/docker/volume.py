@@ -27,8 +27,11 @@ class Volume(Described):
         client = self.daemon.client
         with self.daemon.errors("Unable to create volume"):
             made = client.create_volume(
-                planned["name"], driver=planned["driver"], driver_opts=planned["driverOpts"],
-                labels=label_map(planned["labels"]))
+                planned["name"],
+                driver=planned["driver"],
+                driver_opts=planned["driverOpts"],
+                labels=label_map(planned["labels"]),
+            )
         return str(made["Name"])
 
     def look(self, resource_id: str, known: Properties) -> tuple[str, Properties] | None:
@@ -51,4 +54,5 @@ class Volume(Described):
         """Remove the volume; wait a while for containers that are about to leave it."""
         client = self.daemon.client
         self.remove_when_free(
-            lambda: client.remove_volume(resource_id, force=True), "volume is in use", operation)
+            lambda: client.remove_volume(resource_id, force=True), "volume is in use", operation
+        )

@@ -39,7 +39,8 @@ class Environment:
         if not os.access(path, os.X_OK):
             raise EnvironmentMissing(
                 f"virtual environment {self.folder} (runtime.options.virtualenv in Pulumi.yaml): "
-                f"no executable bin/python; run `pulumi install`, or python3 -m venv {self.folder}")
+                f"no executable bin/python; run `pulumi install`, or python3 -m venv {self.folder}"
+            )
         return path
 
     @property
@@ -74,9 +75,13 @@ class Environment:
                 about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
                 if about.get("resource"):
                     package = path.parent.name
-                    found.append(PulumiPackage(
-                        about.get("name") or package.removeprefix("pulumi_").replace("_", "-"),
-                        about.get("version") or self._version_of(package), about.get("server", "")))
+                    found.append(
+                        PulumiPackage(
+                            about.get("name") or package.removeprefix("pulumi_").replace("_", "-"),
+                            about.get("version") or self._version_of(package),
+                            about.get("server", ""),
+                        )
+                    )
         return found
 
     def _version_of(self, package: str) -> str:
@@ -93,11 +98,17 @@ class Environment:
 
         folders = [str(folder) for folder in self.site_packages]
         packages = {found.metadata["Name"]: found for found in metadata.distributions(path=folders)}
-        needed = {_normal(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
-                  for found in packages.values() for requirement in found.requires or []
-                  if "extra ==" not in requirement}
-        return sorted((name, found.version) for name, found in packages.items()
-                      if transitive or _normal(name) not in needed)
+        needed = {
+            _normal(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
+            for found in packages.values()
+            for requirement in found.requires or []
+            if "extra ==" not in requirement
+        }
+        return sorted(
+            (name, found.version)
+            for name, found in packages.items()
+            if transitive or _normal(name) not in needed
+        )
 
 
 def environment_of(root: str, options: dict[str, Any]) -> Environment:

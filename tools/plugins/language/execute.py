@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-REPORTED = 32
-_THREADS_PER_OPERATION = 4   # as the official language host
+REPORTED = 32  # the same in process.py: this file imports nothing of the host's
+_THREADS_PER_OPERATION = 4  # as the official language host
 
 # The engine interrupts the whole group when it is done with the program: nobody wants its traceback then.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -39,19 +39,30 @@ def main() -> int:
     """Read the request, run the program, return the exit status."""
     text = sys.stdin.read()
     if not text:
-        return 0   # the host ended before there was anything to run
+        return 0  # the host ended before there was anything to run
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     if _import_error is not None:
-        print(f"{_import_error}\nThe Pulumi SDK is not installed for {sys.executable}. "
-              "Type: pulumi install", file=sys.stderr)
+        print(
+            f"{_import_error}\nThe Pulumi SDK is not installed for {sys.executable}. "
+            "Name it in requirements.txt and type: pulumi install",
+            file=sys.stderr,
+        )
         return 1
     request = json.loads(text)
     pulumi.runtime.set_all_config(request["config"], request["config_secret_keys"])
-    pulumi.runtime.configure(pulumi.runtime.Settings(
-        project=request["project"], stack=request["stack"], organization=request["organization"],
-        root_directory=request["root_directory"], parallel=request["parallel"],
-        dry_run=request["dry_run"], monitor=request["monitor"], engine=request["engine"]))
+    pulumi.runtime.configure(
+        pulumi.runtime.Settings(
+            project=request["project"],
+            stack=request["stack"],
+            organization=request["organization"],
+            root_directory=request["root_directory"],
+            parallel=request["parallel"],
+            dry_run=request["dry_run"],
+            monitor=request["monitor"],
+            engine=request["engine"],
+        )
+    )
     os.chdir(request["pwd"])
     program = Path(request["program"])
     sys.argv = [str(program), *request["args"]]

@@ -22,7 +22,7 @@ with bare_packages():
     from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 VERSION = "3.259.0"
-_CHUNK = 65536   # bytes read at once
+_CHUNK = 65536  # bytes read at once
 _PRINT_VERSION = "import platform; print(platform.python_version())"
 
 
@@ -52,10 +52,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     @override
     def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
-        return language_pb2.GetRequiredPluginsResponse(plugins=[
-            plugin_pb2.PluginDependency(name=found.name, kind="resource", version=found.version,
-                                        server=found.server)
-            for found in _environment(request.info).required_plugins()])
+        return language_pb2.GetRequiredPluginsResponse(
+            plugins=[
+                plugin_pb2.PluginDependency(
+                    name=found.name, kind="resource", version=found.version, server=found.server
+                )
+                for found in _environment(request.info).required_plugins()
+            ]
+        )
 
     @override
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
@@ -65,10 +69,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             self._programs.prepare(environment)
         except (EnvironmentMissing, OSError) as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        return language_pb2.GetRequiredPackagesResponse(packages=[
-            plugin_pb2.PackageDependency(name=found.name, kind="resource", version=found.version,
-                                         server=found.server)
-            for found in environment.required_plugins()])
+        return language_pb2.GetRequiredPackagesResponse(
+            packages=[
+                plugin_pb2.PackageDependency(
+                    name=found.name, kind="resource", version=found.version, server=found.server
+                )
+                for found in environment.required_plugins()
+            ]
+        )
 
     @override
     def Run(self, request: Any, context: Any) -> Any:
@@ -81,18 +89,27 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         if status == REPORTED:
             return language_pb2.RunResponse(bail=True)
         return language_pb2.RunResponse(
-            error=f"Program exited with non-zero exit code: {status}" if status else "")
+            error=f"Program exited with non-zero exit code: {status}" if status else ""
+        )
 
     def _run_request(self, request: Any) -> dict[str, Any]:
         """Return what execute.py reads."""
         info = request.info
         return {
-            "project": request.project, "stack": request.stack, "organization": request.organization,
-            "root_directory": info.root_directory, "pwd": request.pwd or info.program_directory,
-            "program": str(Path(info.program_directory, info.entry_point)), "args": list(request.args),
-            "config": dict(request.config), "config_secret_keys": list(request.configSecretKeys),
-            "dry_run": request.dryRun, "parallel": request.parallel,
-            "monitor": request.monitor_address, "engine": self._engine}
+            "project": request.project,
+            "stack": request.stack,
+            "organization": request.organization,
+            "root_directory": info.root_directory,
+            "pwd": request.pwd or info.program_directory,
+            "program": str(Path(info.program_directory, info.entry_point)),
+            "args": list(request.args),
+            "config": dict(request.config),
+            "config_secret_keys": list(request.configSecretKeys),
+            "dry_run": request.dryRun,
+            "parallel": request.parallel,
+            "monitor": request.monitor_address,
+            "engine": self._engine,
+        }
 
     @override
     def Cancel(self, request: Any, context: Any) -> Any:
@@ -108,8 +125,11 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         process = _start([environment.interpreter, "-u", program, *request.args], request.pwd, variables)
         context.add_callback(process.terminate)
         for name, data in _output_of(process):
-            yield (language_pb2.RunPluginResponse(stdout=data) if name == "stdout"
-                   else language_pb2.RunPluginResponse(stderr=data))
+            yield (
+                language_pb2.RunPluginResponse(stdout=data)
+                if name == "stdout"
+                else language_pb2.RunPluginResponse(stderr=data)
+            )
         yield language_pb2.RunPluginResponse(exitcode=process.wait())
 
     @override
@@ -121,33 +141,42 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         if environment.folder and not Path(environment.folder).exists():
             commands.append([sys.executable, "-m", "venv", environment.folder])
         if Path(folder, "requirements.txt").exists():
-            commands.append([environment.expected_interpreter, "-m", "pip", "install", "-r",
-                             "requirements.txt"])
+            commands.append(
+                [environment.expected_interpreter, "-m", "pip", "install", "-r", "requirements.txt"]
+            )
         for command in commands:
             process = _start(command, folder, environment.variables())
             context.add_callback(process.terminate)
             for name, data in _output_of(process):
-                yield (language_pb2.InstallDependenciesResponse(stdout=data) if name == "stdout"
-                       else language_pb2.InstallDependenciesResponse(stderr=data))
+                yield (
+                    language_pb2.InstallDependenciesResponse(stdout=data)
+                    if name == "stdout"
+                    else language_pb2.InstallDependenciesResponse(stderr=data)
+                )
             if process.wait():
-                context.abort(grpc.StatusCode.UNKNOWN,
-                              f"`{' '.join(command)}` exited with status {process.returncode}")
+                context.abort(
+                    grpc.StatusCode.UNKNOWN, f"`{' '.join(command)}` exited with status {process.returncode}"
+                )
 
     @override
     def About(self, request: Any, context: Any) -> Any:
         environment = _environment(request.info)
         try:
-            version = subprocess.run([environment.interpreter, "-c", _PRINT_VERSION], capture_output=True,
-                                     text=True, check=True).stdout.strip()
+            version = subprocess.run(
+                [environment.interpreter, "-c", _PRINT_VERSION], capture_output=True, text=True, check=True
+            ).stdout.strip()
         except EnvironmentMissing as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return language_pb2.AboutResponse(executable=environment.interpreter, version=version)
 
     @override
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
-        return language_pb2.GetProgramDependenciesResponse(dependencies=[
-            language_pb2.DependencyInfo(name=name, version=version)
-            for name, version in _environment(request.info).installed(request.transitiveDependencies)])
+        return language_pb2.GetProgramDependenciesResponse(
+            dependencies=[
+                language_pb2.DependencyInfo(name=name, version=version)
+                for name, version in _environment(request.info).installed(request.transitiveDependencies)
+            ]
+        )
 
     @override
     def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
@@ -165,8 +194,14 @@ def _environment(info: Any) -> Environment:
 
 
 def _start(command: list[str], folder: str, variables: dict[str, str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(command, cwd=folder or None, env=variables, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command,
+        cwd=folder or None,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def _output_of(process: "subprocess.Popen[bytes]") -> Iterator[tuple[str, bytes]]:

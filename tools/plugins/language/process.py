@@ -12,7 +12,7 @@ from tools.plugins.language.environment import Environment
 # Exit status of execute.py for an error that the user has already been told.
 REPORTED = 32
 _EXECUTE = Path(__file__).resolve().with_name("execute.py")
-_END_GRACE = 2.0   # seconds between SIGTERM and SIGKILL
+_END_GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 
 
 class Program:
@@ -25,8 +25,8 @@ class Program:
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self._process = subprocess.Popen(
-            [environment.interpreter, "-u", str(_EXECUTE)], stdin=subprocess.PIPE,
-            env=environment.variables())
+            [environment.interpreter, "-u", str(_EXECUTE)], stdin=subprocess.PIPE, env=environment.variables()
+        )
 
     def run(self, request: dict[str, Any]) -> int:
         """Run a program (see execute.py for the request) and return its exit status."""
