@@ -1,4 +1,4 @@
-"""Times a whole stack from nothing with the images built, in turn with another command that builds the same server.
+"""Times a whole stack from nothing, images built, in turn with another command that builds the same server.
 
     python benchmarks/cold.py [--runs 3] [--versus 'COMMAND']
 

@@ -51,8 +51,8 @@ class DockerProvider(Provider):
                 (
                     "",
                     f"`docker:{name}` is not a valid configuration key for the docker provider. If the "
-                    "referenced key is not intended for the provider, please choose a different namespace from "
-                    "`docker:`.",
+                    "referenced key is not intended for the provider, please choose a different namespace "
+                    "from `docker:`.",
                 )
                 for name in news
                 if name not in _SETTINGS
