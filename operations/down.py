@@ -7,6 +7,7 @@ import sys
 
 from .daemon import Daemon
 from .errors import EngineError, OperationError
+from .interrupted import recover
 from .labels import PROJECT_LABEL, stack_label
 from .machine import ready_engine
 from .paths import ROOT
@@ -36,6 +37,7 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
             raise
         steps.say(f"  there is no stack {stack}")
     else:
+        recover(stack, engine, steps)
         _destroy(stack, steps)
     forget_stack(stack)
     root_certificate_file(stack).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 from .daemon import Daemon
 from .engine import Engine
 from .errors import ConfigurationError
+from .interrupted import recover
 from .machine import ready_engine
 from .paths import ROOT, stack_file
 from .stamp import Stamp
@@ -44,6 +45,7 @@ def ready_stack(name: str, steps: Steps) -> Stack:
         facts = _prepare(name, engine, steps)
         # Anew, because the preparation writes to the configuration.
         _stamp(name).write(facts)
+    recover(name, engine, steps)
     return Stack(name, engine, facts["target"])
 
 

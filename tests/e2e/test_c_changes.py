@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .copy import ROOT, Copy, itqan, outputs, poll, pulumi
+from .copy import ROOT, Copy, docker_names, itqan, outputs, poll, pulumi
 
 SITE = ROOT / "files/nginx/site.conf.j2"
 
@@ -141,3 +142,25 @@ def test_outputs(copy: Copy) -> None:
     )
     assert found["rootCertificate"].startswith("-----BEGIN CERTIFICATE-----")
     assert found["units"] >= 35
+
+
+def test_a_killed_run_is_continued_by_the_next(copy: Copy) -> None:
+    """kill -9 of the whole run while the copy's server is made anew: lock and half-made things are cleared up."""
+    subprocess.run(["docker", "rm", "-f", copy.outputs["container"]], check=True, capture_output=True)
+    pulumi("refresh", "--yes", "--skip-preview", "--stack", copy.stack)
+    run = subprocess.Popen(
+        [str(ROOT / "itqan"), "up", "--stack", copy.stack],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    poll(lambda: copy.outputs["container"] in docker_names(copy.stack, "containers"), 60, "the new container")
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    said = itqan("up", "--stack", copy.stack)
+    assert "was killed: clearing up" in said.stdout + said.stderr
+    assert copy.get("/up").status == 200
+    before = resources(copy.stack)
+    itqan("up", "--stack", copy.stack)
+    assert resources(copy.stack) == before
