@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -42,6 +43,8 @@ def wanted_commit(settings: Settings) -> str:
 
 def _ls_remote(settings: Settings) -> str:
     release = settings.release
+    if not shutil.which("git"):
+        raise _unreachable(settings, "git is missing on this machine")
     with tempfile.TemporaryDirectory(prefix="itqan-") as folder:
         environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **_git_ssh(settings, folder)}
         try:

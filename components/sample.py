@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -35,15 +36,12 @@ def sample_repository(folder: Path = FILES / "sample-app") -> Repository:
 
 
 def _tracked(folder: Path) -> list[Path]:
-    """What git would track here; outside a checkout, every file."""
-    listed = subprocess.run(
-        ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "."],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode == 0:
-        return [path for name in listed.stdout.split("\0") if name and (path := folder / name).is_file()]
+    """What git would track here; without git, or outside a checkout, every file."""
+    command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "."]
+    if shutil.which("git"):
+        listed = subprocess.run(command, capture_output=True, text=True, check=False)
+        if listed.returncode == 0:
+            return [path for name in listed.stdout.split("\0") if name and (path := folder / name).is_file()]
     return [path for path in folder.rglob("*") if path.is_file()]
 
 

@@ -88,7 +88,8 @@ def test(arguments: argparse.Namespace) -> int:
     """Run the tests: all, or the tiers named (unit, graph, lint, conformance, e2e, soak)"""
     from .tiers import run_tests
 
-    return run_tests(arguments.words, ready_engine(Steps()).environment)
+    steps = Steps()
+    return run_tests(arguments.words, ready_engine(steps).environment, steps)
 
 
 def _parser() -> Parser:

@@ -7,19 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from .errors import OperationError
 from .paths import PYTHON, ROOT
+from .steps import Steps
 
 # In the order of a run: what fails soonest comes first.
 TIERS = ("unit", "graph", "lint", "conformance", "e2e")
+# Tiers that run containers.
+CONTAINERS = frozenset({"conformance", "e2e", "soak"})
 # Only when asked for.
 FURTHER_TIERS = ("soak",)
 
 
-def run_tests(words: Sequence[str], environment: Mapping[str, str]) -> int:
+def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps) -> int:
     """Runs pytest; returns its exit status.
 
     Arguments: `words`, names of tiers (none: all of TIERS), then arguments for pytest; `environment`, that of
     the engine, for the tests that run it.
-    Raises OperationError for a tier that has no tests.
+    Raises OperationError for a tier that has no tests, PreparationError where containers cannot be had.
     """
     tiers, arguments = split(words)
     folders = [ROOT / "tests" / tier for tier in tiers]
@@ -27,8 +30,23 @@ def run_tests(words: Sequence[str], environment: Mapping[str, str]) -> int:
     if missing:
         known = ", ".join((*TIERS, *FURTHER_TIERS))
         raise OperationError(f"tests/{missing[0]} does not exist; tiers: {known}")
+    if not CONTAINERS.isdisjoint(tiers):
+        environment = {**environment, "ITQAN_TEST_BASE": _prepare_containers(steps)}
     command = [PYTHON, "-m", "pytest", *(arguments if _names_tests(arguments) else [*folders, *arguments])]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _prepare_containers(steps: Steps) -> str:
+    """A Docker daemon, its client and git, as the tests call them. Returns a base image."""
+    from .prepare.docker import ensure_docker
+    from .prepare.image import choose_base
+    from .prepare.machine import require_program
+
+    daemon = ensure_docker(steps)
+    require_program(steps, "docker", ("docker-cli",), "the tests look into containers with it")
+    require_program(steps, "git", ("git",), "the sample application is a repository")
+    require_program(steps, "ssh-keygen", ("openssh-client",), "the conformance cases make keys with it")
+    return choose_base(steps, daemon, None).image
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -145,7 +145,7 @@ def test_outputs(copy: Copy) -> None:
 
 
 def test_a_killed_run_is_continued_by_the_next(copy: Copy) -> None:
-    """kill -9 of the whole run while the copy's server is made anew: lock and half-made things are cleared up."""
+    """kill -9 of a run that makes the server anew: its lock and what it half made are cleared up."""
     subprocess.run(["docker", "rm", "-f", copy.outputs["container"]], check=True, capture_output=True)
     pulumi("refresh", "--yes", "--skip-preview", "--stack", copy.stack)
     run = subprocess.Popen(

@@ -110,7 +110,7 @@ class TestTiers:
     def test_a_tier_without_tests_is_named(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(tiers, "ROOT", tmp_path)
         with pytest.raises(OperationError, match="tests/soak does not exist"):
-            tiers.run_tests(["soak"], {})
+            tiers.run_tests(["soak"], {}, Steps())
 
 
 class TestHome:
