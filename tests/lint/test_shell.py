@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +37,9 @@ def tracked(root: Path) -> list[Path]:
 
 def shellcheck(*paths: Path, exclude: str = "") -> str:
     """What shellcheck says of the files; nothing is what is wanted."""
-    program = shutil.which("shellcheck")
+    program = shutil.which(
+        "shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
     assert program, "shellcheck is missing: pip install -r requirements.txt"
     options = ["--severity=style", "--format=gcc", *([f"--exclude={exclude}"] if exclude else [])]
     done = subprocess.run([program, *options, *map(str, paths)], capture_output=True, text=True, check=False)
