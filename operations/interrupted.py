@@ -12,11 +12,11 @@ from .daemon import Daemon
 from .engine import Engine
 from .errors import OperationError
 from .labels import stack_label
-from .paths import HOME
+from .paths import STATE
 from .steps import Steps
 
 # Where the engine's file backend keeps its locks, one file for each run: project and stack are folders.
-LOCKS = HOME / "state/.pulumi/locks/organization/itqan"
+LOCKS = STATE / ".pulumi/locks/organization/itqan"
 
 
 def recover(stack: str, engine: Engine, steps: Steps) -> None:
@@ -25,7 +25,8 @@ def recover(stack: str, engine: Engine, steps: Steps) -> None:
     Only for the backend in `.itqan/`; of any other one the engine itself says who holds the lock.
     Raises OperationError when a run of this stack is under way.
     """
-    locks = list((LOCKS / stack).glob("*.json")) if "PULUMI_BACKEND_URL" in engine.variables else []
+    ours = engine.environment["PULUMI_BACKEND_URL"] == STATE.as_uri()
+    locks = list((LOCKS / stack).glob("*.json")) if ours else []
     if not locks:
         return
     for lock in locks:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".itqan"
+STATE = HOME / "state"
 LOGS = HOME / "logs"
 ENGINE = HOME / "engine"
 PLUGINS = ROOT / "tools" / "plugins"

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..paths import HOME
+from ..paths import HOME, STATE
 
 OWN_PULUMI_HOME = HOME / "pulumi"
 # The engine records every message to and from its plugins: megabytes and 0.2 s of computing per run, with no
@@ -28,7 +28,7 @@ def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
     if "PULUMI_HOME" not in current:
         variables["PULUMI_HOME"] = str(OWN_PULUMI_HOME)
     if "PULUMI_BACKEND_URL" not in current:
-        variables["PULUMI_BACKEND_URL"] = (HOME / "state").as_uri()
+        variables["PULUMI_BACKEND_URL"] = STATE.as_uri()
         # The history keeps every state: compressed it is a twentieth, and a backup would be one more each.
         variables["PULUMI_DIY_BACKEND_ZSTD"] = "true"
         variables["PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS"] = "true"
@@ -39,7 +39,7 @@ def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
 
 def make_home(environment: Mapping[str, str]) -> None:
     """Makes the folders and the passphrase that `environment` names inside `.itqan/`; what exists stays."""
-    for folder in (HOME, OWN_PULUMI_HOME, HOME / "state"):
+    for folder in (HOME, OWN_PULUMI_HOME, STATE):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write_once(OWN_PULUMI_HOME / "logs", NO_LOGS)
     passphrase = HOME / "passphrase"
