@@ -12,9 +12,8 @@ from pulumi_command import remote
 from settings import Settings, SettingsError
 
 from . import host, ledger
-from .keys import public_key
+from .keys import UnreadableKey
 from .observation import Endpoint, State, Unreachable, observe
-from .part import Part
 from .platform import load_platform
 from .release import wanted_commit
 from .server import server_units
@@ -24,18 +23,6 @@ if TYPE_CHECKING:
     import pulumi_docker as docker
 
 DIAL_ERRORS = 20  # refused connections until a command gives up: a container's sshd needs a second
-
-
-def endpoint(settings: Settings) -> Endpoint:
-    """How the stack's host is reached."""
-    private_key = settings.ssh_private_key.get_secret_value()
-    if settings.target == "docker":
-        assert settings.ssh_host_private_key is not None
-        host_key = public_key(settings.ssh_host_private_key.get_secret_value())
-        return Endpoint(str(settings.server_address), 22, "root", private_key, host_key)
-    connection = settings.connection
-    assert connection is not None
-    return Endpoint(connection.host, connection.port, connection.user, private_key, connection.host_key)
 
 
 class Target:
@@ -54,7 +41,7 @@ class Target:
         self.settings = settings
         self.units = units
         self.commit = commit
-        self.endpoint = endpoint(settings)
+        self.endpoint = Endpoint.of(settings)
         self.container_name = container.name if container else None
         self._container = container
         self._ready: pulumi.Output[str] = (
@@ -67,7 +54,7 @@ class Target:
         self._commands: dict[str, remote.Command] = {}
         self._runner = self._command(None, host.runner(settings), ())
 
-    def add(self, part: Part, units: list[Unit], depends_on: Sequence[pulumi.Resource]) -> None:
+    def add(self, part: pulumi.Resource, units: list[Unit], depends_on: Sequence[pulumi.Resource]) -> None:
         """The units as resources below `part`, one after the other."""
         before: list[pulumi.Resource] = [self._runner, *depends_on]
         for unit in units:
@@ -149,14 +136,16 @@ class Target:
 def target_host(settings: Settings) -> Target:
     """The host of this stack: a server that is there, or the copy's container, made here.
 
-    Raises pulumi.RunError when the release that the settings name cannot be found.
+    Raises pulumi.RunError when the release that the settings name cannot be found, or a key cannot be read.
     """
-    platform = load_platform(settings.platform)
     try:
-        commit = wanted_commit(settings)
-    except SettingsError as error:
+        return _target(settings, wanted_commit(settings))
+    except (SettingsError, UnreadableKey) as error:
         raise pulumi.RunError(str(error)) from None
-    units = server_units(settings, platform, commit)
+
+
+def _target(settings: Settings, commit: str) -> Target:
+    units = server_units(settings, load_platform(settings.platform), commit)
     if settings.target == "host":
         return Target(settings, units, commit)
     from .staging import Staging  # pulumi_docker is slow to import, and a production stack does not need it

@@ -26,12 +26,14 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         service_unit("cron/service", "cron"),
         Unit(
             name="cron/scheduler",
-            probe=call("probe_crontab", user),
+            probe=call("probe_crontab", user, settings.application.path),
             expect=lines(
                 f"crontab {user} {digest(content) if content else 'absent'}",
                 f"crontabs run the scheduler {1 if content else 0} times",
             ),
-            apply=lines(call("keep_one_scheduler", user), call("install_crontab", user)),
+            apply=lines(
+                call("keep_one_scheduler", user, settings.application.path), call("install_crontab", user)
+            ),
             payload=content,
             remove=call("crontab", "-r", "-u", user),
         ),

@@ -34,17 +34,14 @@ def _schema(settings: Settings) -> Unit:
     """The schema, and an account that may do everything in it and nothing outside, from this host only."""
     database = settings.database
     hosts = sorted({str(database.host), "localhost"})
+    pattern = database.name.replace("_", "\\_")  # in a GRANT an underscore stands for any character
     grants = "".join(
         f"CREATE USER IF NOT EXISTS '{database.user}'@'{host}';\n"
         f"ALTER USER '{database.user}'@'{host}' IDENTIFIED BY "
         f"{_quoted(settings.database_password.get_secret_value())};\n"
         f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{database.user}'@'{host}';\n"
-        f"GRANT ALL PRIVILEGES ON `{database.name}`.* TO '{database.user}'@'{host}';\n"
+        f"GRANT ALL PRIVILEGES ON `{pattern}`.* TO '{database.user}'@'{host}';\n"
         for host in hosts
-    )
-    schema = (
-        f"CREATE DATABASE IF NOT EXISTS `{database.name}` CHARACTER SET {database.charset};\n"
-        f"ALTER DATABASE `{database.name}` CHARACTER SET {database.charset};\n"
     )
     return Unit(
         name="database/schema",
@@ -57,12 +54,12 @@ def _schema(settings: Settings) -> Unit:
         ),
         expect=lines(
             f"database {database.name} {database.charset}",
-            *(f"account {database.user}@{host} USAGE {database.name}:ALL" for host in hosts),
+            *(f"account {database.user}@{host} USAGE {pattern}:ALL" for host in hosts),
             "database login ok",
             f"port {database.port} local only",
         ),
-        apply="mysql --no-defaults",
-        payload=schema + grants,
+        apply=lines(call("ensure_charset", database.name, database.charset), "sql_root"),
+        payload=grants,
         secret=True,
     )
 

@@ -17,7 +17,7 @@ def runner_script() -> str:
 
 def runner(settings: Settings) -> Unit:
     """The runner; the only unit that it does not converge itself."""
-    return file_unit("host/runner", CONVERGE, runner_script(), mode="755")
+    return file_unit("host/runner", CONVERGE, runner_script(), mode="755", removable=False)
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
@@ -77,6 +77,7 @@ def _keys(settings: Settings) -> list[Unit]:
             "".join(f"{key}\n" for key in keys),
             owner=f"{user}:{user}",
             mode="600",
+            removable=False,
             then=lines(
                 call("chown", f"{user}:{user}", f"/home/{user}/.ssh"),
                 call("chmod", "700", f"/home/{user}/.ssh"),
@@ -93,6 +94,7 @@ def _sudo(settings: Settings) -> Unit:
         f"/etc/sudoers.d/{user}",
         f"# {managed('components/host.py')}\n{user} ALL=(ALL) NOPASSWD:ALL\n",
         mode="440",
+        removable=False,
         test=("visudo", "-cq"),
     )
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import pulumi
+
+class UnreadableKey(Exception):
+    """A private key of the configuration cannot be read; the message does not show it."""
 
 
 def public_key(private_key: str) -> str:
     """The public half of an OpenSSH private key, as known_hosts has it.
 
-    Raises SettingsError's text through pulumi.RunError when the key cannot be read.
+    Raises UnreadableKey.
     """
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
     try:
         key = load_ssh_private_key(private_key.encode(), None)
     except ValueError as error:
-        raise pulumi.RunError(f"a private SSH key of the configuration cannot be read: {error}") from None
+        raise UnreadableKey(f"a private SSH key of the configuration cannot be read: {error}") from None
     return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

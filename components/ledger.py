@@ -70,12 +70,20 @@ def _next(unit: Unit, before: Entry | None, drifted: State | None) -> Entry:
         return Entry(expect=expect)
     if drifted is None or before.expect not in ("", expect):
         return Entry(before.healed, before.note, expect)
-    expected, found = (_readable(side) for side in _differing_words(*drifted.difference))
+    expected, found = differing_words(drifted)
     return Entry(before.healed + 1, f"expected {expected}, found {found}", expect)
 
 
-def _differing_words(expected: str, found: str) -> tuple[str, str]:
-    """Both sides without the words that they share, but for the label of each line on the expected side."""
+def differing_words(state: State) -> tuple[str, str]:
+    """What was expected and what was found, cut to a readable length and without what both sides share.
+
+    Words that both have are left out, but for the label of each line on the expected side.
+    """
+    expected, found = _without_shared(*state.difference)
+    return _readable(expected), _readable(found)
+
+
+def _without_shared(expected: str, found: str) -> tuple[str, str]:
     pairs = list(zip(expected.split("; "), found.split("; "), strict=False))
     if any(e.split()[:LABEL] != f.split()[:LABEL] for e, f in pairs):
         return expected, found

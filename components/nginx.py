@@ -24,6 +24,7 @@ def site_content(settings: Settings) -> str:
         lineage=settings.certificate.lineage,
         php=settings.php.version,
         headers=settings.nginx.headers,
+        body_size=settings.php.fpm.post_max_size,
     )
 
 
@@ -35,16 +36,22 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
 def _site(settings: Settings) -> Unit:
     name = settings.nginx.site
     path, link = f"/etc/nginx/sites-available/{name}", f"{ENABLED}/{name}"
+    # a renewal replaces the link to the certificate: a worker that is older serves the old one
+    loaded = (*LOADED, path, f"/etc/letsencrypt/live/{settings.certificate.lineage}/fullchain.pem")
     return file_unit(
         "nginx/site",
         path,
         site_content(settings),
         test=TEST,
-        probe=lines(call("probe_link", link), call("probe_loaded", *LOADED, path)),
+        removable=False,
+        probe=lines(
+            call("probe_link", link),
+            call("probe_loaded", *loaded),
+        ),
         expect=lines(f"link {link} -> ../sites-available/{name}", "loaded nginx current"),
         then=lines(
             call("enable_site", name, *TEST),
-            call("reload_service", *LOADED, path),
+            call("reload_service", *loaded),
         ),
     )
 

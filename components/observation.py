@@ -7,6 +7,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from settings import Settings
+
+from .keys import public_key
 from .render import text
 from .unit import Unit
 
@@ -23,6 +26,18 @@ class Endpoint:
     user: str
     private_key: str
     host_key: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Endpoint:
+        """How a stack's host is reached. Raises UnreadableKey."""
+        private_key = settings.ssh_private_key.get_secret_value()
+        if settings.target == "docker":
+            assert settings.ssh_host_private_key is not None
+            host_key = public_key(settings.ssh_host_private_key.get_secret_value())
+            return cls(str(settings.server_address), 22, "root", private_key, host_key)
+        connection = settings.connection
+        assert connection is not None
+        return cls(connection.host, connection.port, connection.user, private_key, connection.host_key)
 
     @property
     def sudo(self) -> bool:

@@ -41,7 +41,11 @@ def _sources(platform: Platform) -> Unit:
             file_line(path, "root:root", "644", _deb822(source)),
         ]
         keys = [part for key in source.keys for part in (key.fingerprint, key.url)]
-        apply += [call("fetch_keyring", _keyring(source), *keys), _write(path, _deb822(source))]
+        apply += [
+            call("own_source", path, source.uri),
+            call("fetch_keyring", _keyring(source), *keys),
+            _write(path, _deb822(source)),
+        ]
     return Unit("packages/sources", lines(*probes), lines(*expect), lines("apt_bootstrap", *apply))
 
 

@@ -82,7 +82,8 @@ def _fpm_file(settings: Settings, name: str, path: str, content: str) -> Unit:
         content,
         test=(f"php-fpm{settings.php.version}", "-t"),
         then=call("reload_service", *loaded),
-        probe=call("probe_loaded", *loaded),
+        probe=call("probe_reloaded", service, path),
+        removable=False,
         expect=f"loaded {service} current",
     )
 

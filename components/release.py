@@ -16,7 +16,7 @@ from .part import Part
 from .platform import Platform
 from .render import host_script, managed, render
 from .sample import BRANCH, sample_repository
-from .unit import Unit, call, file_unit, lines
+from .unit import Unit, call, file_line, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
 SAMPLE_REPOSITORY = "/srv/git/itqan-platform.git"
@@ -45,11 +45,13 @@ def _ls_remote(settings: Settings) -> str:
     release = settings.release
     if not shutil.which("git"):
         raise _unreachable(settings, "git is missing on this machine")
+    # whole names: git matches a short one by its end, so that `main` would find `feature/main` too
+    names = [f"refs/heads/{release.ref}", f"refs/tags/{release.ref}^{{}}", f"refs/tags/{release.ref}"]
     with tempfile.TemporaryDirectory(prefix="itqan-") as folder:
         environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **_git_ssh(settings, folder)}
         try:
             answer = subprocess.run(
-                ["git", "ls-remote", "--", release.repository, release.ref, f"{release.ref}^{{}}"],
+                ["git", "ls-remote", "--", release.repository, *names],
                 capture_output=True,
                 text=True,
                 timeout=30,
@@ -60,17 +62,12 @@ def _ls_remote(settings: Settings) -> str:
             raise _unreachable(settings, "no answer within 30 seconds") from None
     if answer.returncode:
         raise _unreachable(settings, (answer.stderr.strip().splitlines() or ["git failed"])[-1])
-    found = [line.split("\t") for line in answer.stdout.splitlines()]
-    peeled = [commit for commit, name in found if name.endswith("^{}")]
-    commits = peeled or [commit for commit, _ in found]
-    if not commits:
-        raise SettingsError(
-            [
-                f"itqan:release.ref: {release.ref!r}: the repository has no such branch or tag; "
-                "or give a full commit"
-            ]
-        )
-    return commits[0]
+    found = {name: commit for commit, name in (line.split("\t") for line in answer.stdout.splitlines())}
+    commit = next((found[name] for name in names if name in found), None)
+    if commit is None:
+        advice = "the repository has no such branch or tag; or give a full commit"
+        raise SettingsError([f"itqan:release.ref: {release.ref!r}: {advice}"])
+    return commit
 
 
 def _git_ssh(settings: Settings, folder: str) -> dict[str, str]:
@@ -226,6 +223,8 @@ def _deploy_key(settings: Settings) -> Unit:
         mode="600",
         secret=True,
         then=f"{call('place', f'{path}_known_hosts', f'{user}:{user}', '644')} <<'END'\n{hosts}END",
+        probe=call("probe_file", f"{path}_known_hosts"),
+        expect=file_line(f"{path}_known_hosts", f"{user}:{user}", "644", hosts),
     )
 
 
@@ -242,15 +241,20 @@ def _checkout(settings: Settings, commit: str) -> Unit:
 
 
 def _dotenv(settings: Settings) -> Unit:
-    row = settings.environment_mode
+    """.env, and the cached configuration that PHP really reads."""
+    row, root = settings.environment_mode, settings.application.path
     return file_unit(
         "release/env",
-        f"{settings.application.path}/.env",
+        f"{root}/.env",
         dotenv(settings),
         owner=row.owner,
         mode=row.mode,
         secret=True,
+        removable=False,
+        before=call("refuse_unknown_variables", f"{root}/.env", *environment(settings)),
         then=call(TOOL, "cache"),
+        probe=call("probe_cached", root),
+        expect="environment cached",
     )
 
 

@@ -76,24 +76,28 @@ def file_unit(
     owner: str = "root:root",
     mode: str = "644",
     test: tuple[str, ...] = (),
+    before: str = "",
     then: str = "",
     probe: str = "",
     expect: str = "",
     secret: bool = False,
+    removable: bool = True,
 ) -> Unit:
     """A unit that is one whole file.
 
     Arguments: `test`, a command that must accept the file before it stays (the old one comes back if not);
-    `then`, bash that makes it take effect; `probe` and `expect`, further state that belongs to the file.
+    `before`, bash that may refuse it; `then`, bash that makes it take effect;
+    `removable`, whether the host can do without it when the unit is gone;
+    `probe` and `expect`, further state that belongs to the file.
     """
     return Unit(
         name=name,
         probe=lines(call("probe_file", path), probe),
         expect=lines(file_line(path, owner, mode, content), expect),
-        apply=lines(call("place", path, owner, mode, *test), then),
+        apply=lines(before, call("place", path, owner, mode, *test), then),
         payload=content,
         secret=secret,
-        remove=call("rm", "-f", path),
+        remove=call("rm", "-f", path) if removable else None,
     )
 
 

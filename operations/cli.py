@@ -53,6 +53,15 @@ def preview(arguments: argparse.Namespace) -> int:
     return DIFFERENT if record.differs else AS_EXPECTED
 
 
+def audit(arguments: argparse.Namespace) -> int:
+    """Compare every unit with the host, without the engine, changing nothing; exit status 2 if any differs"""
+    from .audit import audit_stack
+
+    report = audit_stack(arguments.stack, Steps())
+    print(report.to_json() if arguments.json else report.table())
+    return DIFFERENT if report.differing else AS_EXPECTED
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -107,6 +116,10 @@ def _parser() -> Parser:
 
     command(up)
     command(preview).add_argument("--diff", action="store_true", help="show each change line by line")
+    comparison = command(audit)
+    # Suppressed, so that its absence leaves the option's value.
+    comparison.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
+    comparison.add_argument("--json", action="store_true", help="as one JSON object")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")

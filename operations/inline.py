@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .engine import Engine
 from .paths import ROOT
@@ -81,11 +81,22 @@ def interruptible(process: subprocess.Popen[bytes]) -> Iterator[None]:
 def _serve() -> tuple[object, int]:
     """Starts the language runtime's server; returns it with its port."""
     import grpc
+    from pulumi import RunError
     from pulumi.automation._server import LanguageServer
-    from pulumi.runtime.proto import language_pb2_grpc
+    from pulumi.runtime.proto import language_pb2, language_pb2_grpc
+
+    class ProgramServer(LanguageServer):
+        """The SDK's server, in which an error that ends several tasks of the program is told once."""
+
+        def Run(self, request: Any, context: Any) -> Any:
+            """Runs the program; its error is in the engine's log by the time that it comes out here again."""
+            try:
+                return super().Run(request, context)  # type: ignore[no-untyped-call]
+            except RunError:
+                return language_pb2.RunResponse(bail=True)
 
     server = grpc.server(ThreadPoolExecutor(SERVER_THREADS))
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageServer(_program), server)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramServer(_program), server)
     port: int = server.add_insecure_port(f"{LOOPBACK}:0")
     server.start()
     return server, port

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,16 +83,20 @@ def _prepare(name: str, engine: Engine, steps: Steps) -> dict[str, str]:
         target = str(merged_config(_own_values(name), ROOT).get("target", ""))
         _select(name, engine, steps)
         image = _prepare_copy(name, engine, steps) if target == "docker" else ""
-        values = _values(name, engine)
+        values = own_configuration(name, engine)
         if target == "docker" and _make_secrets(name, engine, steps, values):
-            values = _values(name, engine)
+            values = own_configuration(name, engine)
         settings = load(name, values, ROOT)
     except SettingsError as error:
-        problems = "\n  ".join(error.problems)
-        raise ConfigurationError(f"the configuration of stack {name} is not usable:\n  {problems}") from None
+        raise unusable(name, error.problems) from None
     if target == "docker":
         _find_subnet(name, engine, steps, settings)
     return {"target": target, "image": image}
+
+
+def unusable(name: str, problems: Iterable[str]) -> ConfigurationError:
+    """The error that lists what is wrong in a stack's configuration."""
+    return ConfigurationError("\n  ".join([f"the configuration of stack {name} is not usable:", *problems]))
 
 
 def _make_file(name: str, steps: Steps) -> None:
@@ -151,8 +155,11 @@ def _set(name: str, engine: Engine, values: Mapping[str, str]) -> None:
     engine.call("config", "set-all", "--stack", name, "--path", *pairs)
 
 
-def _values(name: str, engine: Engine) -> dict[str, object]:
-    """The stack's own configuration, secrets decrypted, as the program will see it."""
+def own_configuration(name: str, engine: Engine) -> dict[str, object]:
+    """The stack's own configuration, secrets decrypted, as the program will see it.
+
+    Raises EngineError when the stack has no state yet.
+    """
     found = json.loads(engine.call("config", "--json", "--show-secrets", "--stack", name))
     own = {key.removeprefix("itqan:"): entry for key, entry in found.items() if key.startswith("itqan:")}
     return {key: entry.get("objectValue", entry.get("value")) for key, entry in own.items()}

@@ -123,7 +123,7 @@ class Limits(Part):
 class Php(Part):
     """Section "PHP-FPM Configuration"."""
 
-    version: str = text(r"\d\.\d", 'major.minor in quotes, such as "8.4"')
+    version: str = text(r"8\.4", 'the version whose packages the platforms name, in quotes: "8.4"')
     also_installed: list[Version] = []
     pool: Pool
     fpm: Limits

@@ -23,13 +23,12 @@ def _program_rules(config: Mapping[str, Any]) -> list[str]:
         problems += [
             _line("programs", f"{what} {value} stands twice; each program needs its own") for value in twice
         ]
-    if config.get("scheduler") != "cron":
-        return problems
     schedulers = [p.get("name") for p in programs if "schedule:" in str(p.get("command"))]
+    scheduler = config.get("scheduler")
     return problems + [
         _line(
             "scheduler",
-            f"cron, while program {name} runs the scheduler too, every task twice; keep one of the two",
+            f"{scheduler}, while program {name} runs it too, every task twice; keep one of the two",
         )
         for name in schedulers
     ]

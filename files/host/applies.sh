@@ -1,16 +1,5 @@
 # How the state of the host is changed: idempotent, under `set -euo pipefail`, after probes.sh.
 
-# set_aside PATH…: what this stack does not know is moved out of the way, never deleted
-set_aside() {
-    local path store=/var/backups/itqan
-    for path; do
-        if [ ! -e "$path" ] && [ ! -L "$path" ]; then continue; fi
-        mkdir -p "$store"
-        say "$path is not of this stack: moved to $store"
-        mv -T --backup=numbered "$path" "$store/$(basename "$path").$(date +%Y%m%dT%H%M%S)"
-    done
-}
-
 # keep_only DIRECTORY GLOB NAME…: set aside every entry that matches and is not named
 keep_only() {
     local folder=$1 glob=$2 path name
@@ -76,17 +65,39 @@ ensure_directory() {
     chmod "$3" "$1"
 }
 
-# enable_site NAME TEST…: the link in sites-enabled; taken away again when the test then fails
+# enable_site NAME TEST…: the link in sites-enabled; when the test then fails, what was there comes back
 enable_site() {
-    local link=/etc/nginx/sites-enabled/$1 target=../sites-available/$1
+    local name=$1 link=/etc/nginx/sites-enabled/$1 target=../sites-available/$1 old=''
     shift
     if [ "$(readlink "$link" 2>/dev/null)" = "$target" ]; then return; fi
-    set_aside "$link"
+    if [ -e "$link" ] || [ -L "$link" ]; then
+        install -d -m 700 /var/backups/itqan
+        old=/var/backups/itqan/$name.$(date +%Y%m%dT%H%M%S)
+        mv -T "$link" "$old"
+    fi
     ln -s "$target" "$link"
     if ! "$@" >&2; then
         rm -f "$link"
-        refuse "$link: refused by \`$*\`"
+        if [ -n "$old" ]; then mv -T "$old" "$link"; fi
+        refuse "$link: refused by \`$*\`; what was there is back"
     fi
+}
+
+# refuse_unknown_variables FILE NAME…: a .env that somebody else wrote is not replaced while it says more than ours
+refuse_unknown_variables() {
+    local file=$1 unknown
+    shift
+    if ! [ -e "$file" ] || grep -q '^# managed by itqan' "$file"; then return; fi
+    unknown=$(sed -nE 's/^[[:space:]]*(export +)?([A-Za-z_][A-Za-z0-9_]*)=.*/\2/p' "$file" | sort -u | grep -vxF -f <(printf '%s\n' "$@") || true)
+    if [ -n "$unknown" ]; then
+        refuse "$file has variables that the settings do not name; put them into itqan:environment: ${unknown//$'\n'/ }"
+    fi
+}
+
+# ensure_charset SCHEMA CHARSET: only where it is another one; an ALTER would also reset the default collation
+ensure_charset() {
+    sql "CREATE DATABASE IF NOT EXISTS \`$1\` CHARACTER SET $2"
+    if [ "$(probe_schema "$1" '')" != "database $1 $2" ]; then sql "ALTER DATABASE \`$1\` CHARACTER SET $2"; fi
 }
 
 # start_program NAME PROCESSES PATTERN FILE: Supervisor runs the program as its file says
@@ -103,19 +114,24 @@ start_program() {
 }
 program_runs() { [ "$(probe_program "$1")" = "program $1 RUNNING $2" ]; }
 
-# keep_one_scheduler USER: lines that run the scheduler leave every other user's crontab, a copy is kept
+# keep_one_scheduler USER FOLDER: lines that run the scheduler of the application in FOLDER leave every crontab but
+# USER's; a copy of each is kept
 keep_one_scheduler() {
     local file user
-    for file in /var/spool/cron/crontabs/* /etc/cron.d/*; do
-        if ! [ -f "$file" ] || ! grep -v '^ *#' "$file" | grep -q 'schedule:run'; then continue; fi
+    for file in /var/spool/cron/crontabs/* /etc/cron.d/* /etc/crontab; do
         user=$(basename "$file")
-        mkdir -p /var/backups/itqan
-        cp -a "$file" "/var/backups/itqan/crontab-$user.$(date +%Y%m%dT%H%M%S)"
-        if [ "$(dirname "$file")" = /etc/cron.d ]; then
-            sed -i '/schedule:run/s/^/# itqan: /' "$file"
-        elif [ "$user" != "$1" ]; then
-            crontab -u "$user" -l | { grep -v 'schedule:run' || true; } | crontab -u "$user" -
-        fi
+        if ! [ -f "$file" ] || ! grep -v '^ *#' "$file" | grep -q -- "$2.*schedule:run"; then continue; fi
+        case $(dirname "$file") in
+            /var/spool/cron/crontabs)
+                if [ "$user" = "$1" ]; then continue; fi
+                keep_copy "$file"
+                crontab -u "$user" -l | { grep -v -- "$2.*schedule:run" || true; } | crontab -u "$user" -
+                ;;
+            *)
+                keep_copy "$file"
+                sed -i "\\|$2.*schedule:run|s/^/# itqan: /" "$file"
+                ;;
+        esac
     done
 }
 
@@ -123,6 +139,9 @@ keep_one_scheduler() {
 install_crontab() {
     local content
     content=$(cat)
+    if [ -f "/var/spool/cron/crontabs/$1" ] && ! grep -q 'managed by itqan' "/var/spool/cron/crontabs/$1"; then
+        keep_copy "/var/spool/cron/crontabs/$1"
+    fi
     if [ -n "$content" ]; then printf '%s\n' "$content" | crontab -u "$1" -; else crontab -r -u "$1" 2>/dev/null || true; fi
 }
 
@@ -157,6 +176,7 @@ issue_certificate() {
 }
 request_certificate() {
     certbot certonly -n --agree-tos -m "$3" --server "$4" --cert-name "$1" -d "$2" -d "*.$2" --force-renewal \
+        --renew-with-new-domains \
         --dns-rfc2136 --dns-rfc2136-credentials /etc/letsencrypt/rfc2136.ini --dns-rfc2136-propagation-seconds "$5" </dev/null
 }
 

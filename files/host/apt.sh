@@ -16,8 +16,18 @@ apt_bootstrap() {
 # apt_install PACKAGE…: one transaction, after the lists are fresh
 apt_install() {
     say "packages: apt update, then one transaction of $# packages"
-    apt_get update
-    apt_get install --no-install-recommends --allow-downgrades --allow-change-held-packages "$@"
+    # what a killed run left half configured; the lock of the package lists is one that apt does not wait for itself
+    DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a </dev/null >&2
+    if ! wait_until 900 apt_get update; then apt_get update; fi
+    NEEDRESTART_MODE=l apt_get install --no-install-recommends --allow-downgrades --allow-change-held-packages "$@"
+}
+
+# own_source FILE URI: other entries for the same source go aside; two with another Signed-By stop apt altogether
+own_source() {
+    local path
+    for path in /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        if [ "$path" != "$1" ] && grep -qsF -- "${2#*://}" "$path"; then set_aside "$path"; fi
+    done
 }
 
 # fetch URL: to standard output; follows https only

@@ -89,6 +89,30 @@ probe_loaded() {
     fi
 }
 
+# probe_reloaded SERVICE FILE: whether a service was started or reloaded after the file changed; for servers whose old
+# parent forks children at any time, so that a young child proves nothing
+probe_reloaded() {
+    local at
+    at=$(date -d "$(systemctl show -p StateChangeTimestamp --value "$1" 2>/dev/null)" +%s 2>/dev/null || echo 0)
+    if ! systemctl is-active -q "$1" 2>/dev/null; then
+        printf 'loaded %s not running\n' "$1"
+    elif (($(stat -c %Y "$2" 2>/dev/null || echo 0) <= at)); then
+        printf 'loaded %s current\n' "$1"
+    else
+        printf 'loaded %s stale\n' "$1"
+    fi
+}
+
+# probe_cached ROOT: whether the cached configuration is younger than .env
+probe_cached() {
+    local cache=$1/bootstrap/cache/config.php
+    if [ -e "$cache" ] && ! [ "$cache" -nt "$1/.env" ]; then
+        printf 'environment not cached\n'
+    else
+        printf 'environment cached\n'
+    fi
+}
+
 # probe_check NAME COMMAND…: whether a read-only check passes
 probe_check() {
     local name=$1
@@ -114,8 +138,14 @@ probe_package() {
     done
 }
 
-# sql STATEMENT: rows from the local server as root, tab separated
-sql() { mysql --no-defaults -N -B -e "$1" </dev/null 2>/dev/null; }
+# sql_root WORD…: the client as the server's administrator. Debian's and Ubuntu's maintenance account works where root
+# has a password, too; without that file root logs in by its socket.
+sql_root() {
+    if [ -s /etc/mysql/debian.cnf ]; then mysql --defaults-file=/etc/mysql/debian.cnf "$@"; else mysql --no-defaults "$@"; fi
+}
+
+# sql STATEMENTS: rows, as they are
+sql() { sql_root -N -B -r -e "$1" </dev/null 2>/dev/null; }
 
 # supervisor_rpc METHOD: Supervisor's XML-RPC over its own socket (supervisorctl starts a Python for it)
 supervisor_rpc() {
@@ -123,14 +153,24 @@ supervisor_rpc() {
         -d "<?xml version='1.0'?><methodCall><methodName>$1</methodName><params/></methodCall>" 2>/dev/null || true
 }
 
-# probe_program GROUP: how many of a Supervisor program's processes are in which state
+# probe_program GROUP: how many of a Supervisor program's processes are in which state; STARTING (a worker that has just
+# been told to restart) is not one to judge by, so it gets three seconds
 probe_program() {
-    local process states in_group="<name>group</name>[[:space:]]*<value><string>$1</string>" \
-        in_state='<name>statename</name>[[:space:]]*<value><string>([A-Z]+)'
-    states=$(supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<struct>|\n|g; s|$|\n|' | while read -r process; do
-        if [[ $process =~ $in_group ]] && [[ $process =~ $in_state ]]; then printf '%s\n' "${BASH_REMATCH[1]}"; fi
-    done | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}')
+    local states attempt
+    for attempt in {1..15}; do
+        states=$(program_states "$1")
+        if [[ $states != *STARTING* ]]; then break; fi
+        if ((attempt < 15)); then sleep 0.2; fi
+    done
     printf 'program %s%s\n' "$1" "${states:- absent}"
+}
+
+program_states() {
+    local process in_group="<name>group</name>[[:space:]]*<value><string>$1</string>" \
+        in_state='<name>statename</name>[[:space:]]*<value><string>([A-Z]+)'
+    supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<struct>|\n|g; s|$|\n|' | while read -r process; do
+        if [[ $process =~ $in_group ]] && [[ $process =~ $in_state ]]; then printf '%s\n' "${BASH_REMATCH[1]}"; fi
+    done | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}'
 }
 
 # The 18 privileges that ALL has on a schema in MySQL 8.0; MariaDB has some more.
@@ -164,7 +204,7 @@ probe_records() {
         | awk '$4 == "A" || $4 == "AAAA" {sub(/\.$/, "", $1); print "record", $1, $4, $5}' | LC_ALL=C sort -u
 }
 
-# probe_lineage NAME: a certbot lineage: names, whether it lasts 20 days more, and how it is renewed
+# probe_lineage NAME [renewal]: a certbot lineage: names, whether it lasts 20 days more, and how it is renewed
 probe_lineage() {
     local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names
     if ! [ -s "$folder/fullchain.pem" ]; then
@@ -178,10 +218,12 @@ probe_lineage() {
     else
         printf 'certificate %s ends within 20 days\n' "$1"
     fi
+    if [ "${2-}" != renewal ]; then return; fi
     sed -n 's/^\(server\|authenticator\) = \(.*\)/renewal \1 \2/p' "$conf" 2>/dev/null | LC_ALL=C sort
 }
 
-# probe_crontab USER: a user's crontab, and how many lines of all crontabs run the Laravel scheduler
+# probe_crontab USER FOLDER: a user's crontab, and how many lines of all crontabs run the scheduler of the application
+# in FOLDER; another application on the host may have a scheduler of its own
 probe_crontab() {
     local count
     printf 'crontab %s ' "$1"
@@ -190,7 +232,7 @@ probe_crontab() {
     else
         printf 'absent\n'
     fi
-    count=$(cat /var/spool/cron/crontabs/* /etc/cron.d/* /etc/crontab 2>/dev/null | grep -v '^ *#' | grep -c 'schedule:run')
+    count=$(cat /var/spool/cron/crontabs/* /etc/cron.d/* /etc/crontab 2>/dev/null | grep -v '^ *#' | grep -c -- "$2.*schedule:run")
     printf 'crontabs run the scheduler %s times\n' "$count"
 }
 
@@ -210,7 +252,7 @@ probe_user() {
 
 # probe_keyring PATH: fingerprints of the keys in a keyring of apt
 probe_keyring() {
-    printf 'keyring %s%s\n' "$1" "$(gpg --batch --show-keys --with-colons "$1" 2>/dev/null | awk -F: \
+    printf 'keyring %s%s\n' "$1" "$(gpg --batch --no-options --no-default-keyring --trust-model always --show-keys --with-colons "$1" 2>/dev/null | awk -F: \
         '$1 == "pub" {primary = 1} $1 == "fpr" && primary {print " " $10; primary = 0}' | LC_ALL=C sort | tr -d '\n')"
 }
 
@@ -278,7 +320,7 @@ probe_chain() {
 
 # probe_ref REPOSITORY BRANCH: the commit of a branch
 probe_ref() {
-    printf 'ref %s %s %s\n' "$1" "$2" "$(git -c safe.directory='*' -C "$1" rev-parse -q --verify "refs/heads/$2" 2>/dev/null || echo absent)"
+    printf 'ref %s %s %s\n' "$1" "$2" "$(release_git "$1" rev-parse -q --verify "refs/heads/$2" 2>/dev/null || echo absent)"
 }
 
 # probe_checkout PATH: a checkout's origin, and that modes do not count as changes in it
@@ -288,8 +330,14 @@ probe_checkout() {
 }
 
 # Digests of what dependencies and assets are made from; kept beside what was made
-# (a checkout is read as root with GIT_OPTIONAL_LOCKS=0: nothing is written into it)
-release_git() { GIT_OPTIONAL_LOCKS=0 git -c safe.directory='*' -C "$@"; }
+
+# release_git FOLDER WORD…: git as the folder's owner, whom it trusts (safe.directory on the command line counts
+# from git 2.38 on only); nothing is written, not even a refreshed index
+release_git() {
+    local ids
+    read -r -a ids < <(stat -c '--reuid=%u --regid=%g' "$1" 2>/dev/null) || return
+    GIT_OPTIONAL_LOCKS=0 HOME=/nonexistent setpriv "${ids[@]}" --clear-groups git -C "$@"
+}
 dependencies_digest() { release_git "$1" ls-tree HEAD composer.json composer.lock composer.debian.json composer.debian.lock 2>/dev/null | sha256sum | cut -d' ' -f1; }
 node_digest() { release_git "$1" ls-tree HEAD package-lock.json 2>/dev/null | sha256sum | cut -d' ' -f1; }
 assets_digest() {
@@ -318,7 +366,7 @@ probe_release() {
 compare() { if [ "$1" = "$2" ]; then echo current; else echo stale; fi; }
 
 # probe_permissions ROOT OWNER MODE WRITABLE-OWNER WRITABLE-MODE WRITABLE…: paths that are not as in the table.
-# Under the writable folders only the folders count: their files are made by the running application.
+# Under the writable folders only folders count, and not those that the running application (the group's user) made.
 probe_permissions() {
     local root=$1 owner=$2 mode=$3 writable_owner=$4 writable_mode=$5 wrong path skip=()
     shift 5
@@ -328,7 +376,7 @@ probe_permissions() {
             -o -type l -o \( -not -user "${owner%:*}" -o -not -group "${owner#*:}" -o -not -perm "$mode" \) \
             -printf '%P %u:%g %m\n' 2>/dev/null
         for path; do
-            find "$root/$path" -type d \( -not -user "${writable_owner%:*}" -o -not -group "${writable_owner#*:}" \
+            find "$root/$path" -type d -not \( -user "${writable_owner#*:}" -not -user "${writable_owner%:*}" \) \( -not -user "${writable_owner%:*}" -o -not -group "${writable_owner#*:}" \
                 -o -not -perm "$writable_mode" \) -printf "$path/%P %u:%g %m\n" 2>/dev/null || printf '%s absent\n' "$path"
         done
     )

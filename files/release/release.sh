@@ -53,11 +53,21 @@ $changed"
     fi
 }
 
+# fetch_commit REF COMMIT: before maintenance mode, so that a repository that does not answer costs nobody the site
+fetch_commit() {
+    step 3 "fetch $1"
+    deploy_git fetch -q --tags origin
+    if ! deploy_git cat-file -e "$2^{commit}"; then deploy_git fetch -q origin "$2"; fi
+}
+
 checkout() {
     local ref=$1 commit=$2 branch=$1
-    step 3 "fetch $ref and check out ${commit:0:12}"
-    deploy_git fetch -q --tags origin
-    if ! deploy_git cat-file -e "$commit^{commit}"; then deploy_git fetch -q origin "$commit"; fi
+    step 3 "check out ${commit:0:12} of $ref"
+    # what was committed here and is on no remote is kept under a name of its own
+    if deploy_git rev-list -n 1 HEAD --not --remotes --tags 2>/dev/null | grep -q .; then
+        deploy_git update-ref "refs/itqan/before/$(date +%s)" HEAD
+        say "release: commits that are on no remote stay under refs/itqan/before"
+    fi
     if deploy_git show-ref -q --verify "refs/remotes/origin/$branch"; then
         deploy_git checkout -q -f -B "$branch" "$commit"
         deploy_git branch -q --set-upstream-to="origin/$branch"
@@ -69,6 +79,7 @@ checkout() {
 install_dependencies() {
     if [ "$(dependencies_digest "$ROOT")" = "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then return; fi
     local file=composer.json
+    rm -f "$ROOT/vendor/.itqan-digest" # a broken installation must not pass for the one before
     if [ -e "$ROOT/$COMPOSER_FILE" ]; then file=$COMPOSER_FILE; fi
     (cd "$ROOT" && as "$DEPLOY_USER" env COMPOSER="$file" composer install --no-dev --optimize-autoloader --no-interaction --no-progress >&2)
     dependencies_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/vendor/.itqan-digest" >/dev/null
@@ -78,9 +89,11 @@ build_assets() {
     if ! [ -e "$ROOT/package.json" ]; then return; fi
     if [ "$(assets_digest "$ROOT")" = "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then return; fi
     if [ "$(node_digest "$ROOT")" != "$(cat "$ROOT/node_modules/.itqan-digest" 2>/dev/null)" ]; then
+        rm -f "$ROOT/node_modules/.itqan-digest"
         (cd "$ROOT" && as "$DEPLOY_USER" npm ci --no-audit --no-fund --no-progress --loglevel=error --no-update-notifier >&2)
         node_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/node_modules/.itqan-digest" >/dev/null
     fi
+    rm -f "$ROOT/public/build/.itqan-digest"
     (cd "$ROOT" && as "$DEPLOY_USER" npm run build --loglevel=error >&2)
     assets_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/public/build/.itqan-digest" >/dev/null
 }
@@ -97,9 +110,10 @@ dependencies_and_assets() {
 }
 
 permissions() {
-    local path
+    local path skip=()
+    for path in $WRITABLE_PATHS; do skip+=(-o -path "$ROOT/$path"); done
     chown -R "$APPLICATION_OWNER" "$ROOT"
-    find "$ROOT" \( -path "$ROOT/node_modules" -o -path "$ROOT/.git" -o -type l \) -prune -o -not -perm "$APPLICATION_MODE" \
+    find "$ROOT" \( -path "$ROOT/node_modules" -o -path "$ROOT/.git" -o -type l "${skip[@]}" \) -prune -o -not -perm "$APPLICATION_MODE" \
         -not -path "$ROOT/.env" -exec chmod "$APPLICATION_MODE" {} +
     for path in $WRITABLE_PATHS; do
         mkdir -p "$ROOT/$path"
@@ -108,8 +122,9 @@ permissions() {
     done
     # every PHP process is the web user's; whoever else runs artisan by hand finds a log that the group may write
     if ! [ -e "$ROOT/storage/logs/laravel.log" ]; then install -o "$WEB_USER" -g "$WEB_USER" -m 664 /dev/null "$ROOT/storage/logs/laravel.log"; fi
-    chown "$WEB_USER:$WEB_USER" "$ROOT"/storage/logs/*.log
-    chmod 664 "$ROOT"/storage/logs/*.log
+    # the web user can put links there: none is followed
+    find "$ROOT/storage/logs" -maxdepth 1 -name '*.log' -type f -exec chown -h "$WEB_USER:$WEB_USER" {} +
+    as "$WEB_USER" find "$ROOT/storage/logs" -maxdepth 1 -name '*.log' -type f -user "$WEB_USER" -exec chmod 664 {} +
 }
 
 clear_and_cache() {
@@ -118,12 +133,18 @@ clear_and_cache() {
     for what in config route view; do artisan "$what:cache"; done
 }
 
+restart_workers() {
+    artisan queue:restart
+    artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
+}
+
 deploy() {
     local ref=$1 commit=$2
     check
+    fetch_commit "$ref" "$commit"
     if installed; then
         step 2 "maintenance mode on"
-        artisan down --retry=15
+        artisan down --retry=15 || say "release: the installed code does not start: going on without maintenance mode"
     fi
     checkout "$ref" "$commit"
     dependencies_and_assets
@@ -133,7 +154,7 @@ deploy() {
     step 7 "clear and cache configuration, routes, views"
     clear_and_cache
     step 8 "queue:restart"
-    artisan queue:restart
+    restart_workers
     step 9 "maintenance mode off"
     artisan up
 }
@@ -147,10 +168,11 @@ permissions_step() {
 }
 
 cache() {
+    rm -f "$ROOT/bootstrap/cache/config.php" # first: an old one must not outlive a new .env
     if ! installed; then return; fi
     STEP="clear and cache"
     clear_and_cache
-    artisan queue:restart
+    restart_workers
 }
 
 # shellcheck source=/dev/null

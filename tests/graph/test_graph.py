@@ -162,7 +162,9 @@ def test_texts_are_the_units(production: Program, copy: Program, prod_units: dic
     assert plain(copy.commands["nginx-site"].inputs["create"]).startswith(
         "/usr/local/sbin/itqan-converge nginx/site"
     )
-    assert prod_units["nginx/site"].remove in plain(site["delete"])
+    assert "delete" not in site  # nginx would not start again with a link to nothing
+    limits = production.commands["php-cli-limits"].inputs
+    assert prod_units["php/cli-limits"].remove in plain(limits["delete"])
     assert "delete" not in production.commands["database-schema"].inputs
 
 

@@ -32,7 +32,7 @@ def test_place_keeps_every_byte(bash: Bash, tmp_path: Path, me: str) -> None:
 
 
 def test_place_keeps_the_new_file_when_the_test_accepts_it(bash: Bash, tmp_path: Path, me: str) -> None:
-    (tmp_path / "file").write_text("old\n")
+    (tmp_path / "file").write_text("# managed by itqan\n")
     done = bash(f"place $PWD/file {me} 600 grep -q new $PWD/file", "new\n")
     assert done.returncode == 0
     assert (tmp_path / "file").read_text() == "new\n"
@@ -41,7 +41,7 @@ def test_place_keeps_the_new_file_when_the_test_accepts_it(bash: Bash, tmp_path:
 
 def test_place_brings_the_old_file_back_when_the_test_refuses(bash: Bash, tmp_path: Path, me: str) -> None:
     path = tmp_path / "file"
-    path.write_text("old\n")
+    path.write_text("# managed by itqan\n")
     path.chmod(0o604)
     before = path.stat()
     done = bash(f"place $PWD/file {me} 600 bash -c 'echo the reason; exit 3'", "new\n")
@@ -50,7 +50,7 @@ def test_place_brings_the_old_file_back_when_the_test_refuses(bash: Bash, tmp_pa
     assert "the reason\n" in done.stderr
     assert f"itqan: {path}: refused by `bash -c echo the reason; exit 3`" in done.stderr
     assert (path.read_text(), path.stat().st_mode, path.stat().st_mtime_ns) == (
-        "old\n",
+        "# managed by itqan\n",
         before.st_mode,
         before.st_mtime_ns,
     )
@@ -85,6 +85,23 @@ def test_place_is_never_half_done_for_a_reader(bash: Bash, tmp_path: Path, me: s
     (tmp_path / "file").write_text("old\n")
     done = bash(f"(sleep 0.2; echo new) | place $PWD/file {me} 644 & sleep 0.1; cat file; wait; cat file")
     assert done.stdout == "old\nnew\n"
+
+
+def test_place_keeps_a_copy_of_what_somebody_else_wrote(bash: Bash, tmp_path: Path, me: str) -> None:
+    (tmp_path / "file").write_text("by hand\n")
+    for _ in range(2):
+        assert bash(f"place $PWD/file {me} 644", "# managed by itqan\n").returncode == 0
+    assert [path.read_text() for path in (tmp_path / "aside").iterdir()] == ["by hand\n"]
+
+
+def test_after_a_kill_before_the_test_the_last_good_file_comes_back(
+    bash: Bash, tmp_path: Path, me: str
+) -> None:
+    (tmp_path / "file").write_text("# managed by itqan, good\n")
+    bash(f"place $PWD/file {me} 644 bash -c 'kill -9 $PPID'", "# managed by itqan, bad\n")
+    assert (tmp_path / "file").read_text() == "# managed by itqan, bad\n"
+    assert bash(f"place $PWD/file {me} 644 false", "# managed by itqan, worse\n").returncode == 1
+    assert (tmp_path / "file").read_text() == "# managed by itqan, good\n"
 
 
 def test_set_aside_moves_and_never_deletes(bash: Bash, tmp_path: Path) -> None:

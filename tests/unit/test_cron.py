@@ -22,7 +22,10 @@ def test_once_for_the_web_user(prod: Settings, prod_units: dict[str, Unit]) -> N
         f"crontab www-data {digest(crontab(prod))}",
         "crontabs run the scheduler 1 times",
     ]
-    assert unit.apply.splitlines() == ["keep_one_scheduler www-data", "install_crontab www-data"]
+    assert unit.apply.splitlines() == [
+        "keep_one_scheduler www-data /var/www/itqan-platform",
+        "install_crontab www-data",
+    ]
 
 
 def test_none_when_supervisor_runs_the_scheduler(

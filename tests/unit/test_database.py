@@ -18,8 +18,8 @@ OPTION_ESCAPES = re.compile(r'\\(["\\])')
 def test_schema_and_account(prod_units: dict[str, Unit]) -> None:
     assert prod_units["database/schema"].expect.splitlines() == [
         "database itqan_platform utf8mb4",
-        "account itqan@127.0.0.1 USAGE itqan_platform:ALL",
-        "account itqan@localhost USAGE itqan_platform:ALL",
+        "account itqan@127.0.0.1 USAGE itqan\\_platform:ALL",
+        "account itqan@localhost USAGE itqan\\_platform:ALL",
         "database login ok",
         "port 3306 local only",
     ]
@@ -29,7 +29,7 @@ def test_the_account_gets_the_schema_and_nothing_else(prod_units: dict[str, Unit
     payload = prod_units["database/schema"].payload or ""
     grants = [line for line in payload.splitlines() if line.startswith("GRANT")]
     assert grants == [
-        f"GRANT ALL PRIVILEGES ON `itqan_platform`.* TO 'itqan'@'{host}';"
+        f"GRANT ALL PRIVILEGES ON `itqan\\_platform`.* TO 'itqan'@'{host}';"
         for host in ("127.0.0.1", "localhost")
     ]
     assert payload.count("REVOKE ALL PRIVILEGES, GRANT OPTION FROM") == 2

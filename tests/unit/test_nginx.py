@@ -79,7 +79,7 @@ def test_absent(prod: Settings, absent: str) -> None:
 
 def test_websockets_go_to_reverb(prod: Settings) -> None:
     content = site_content(prod)
-    app = location(content, "/app")
+    app = location(content, "~ ^/apps?(/|$)")
     for line in (
         "proxy_pass http://127.0.0.1:8080;",
         "proxy_http_version 1.1;",

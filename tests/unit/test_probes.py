@@ -229,7 +229,7 @@ def test_probe_package_compares_the_upstream_version(bash: Bash, version: str, w
         "probe_chain gone",
         "probe_ref gone main",
         "probe_program gone",
-        "probe_crontab nobody-of-this-name",
+        "probe_crontab nobody-of-this-name /srv/app",
         "probe_version x gone",
     ],
 )

@@ -94,14 +94,25 @@ def test_deploy_checks_first(tool: Tool, cloned: Path, env: str | None, reason: 
     assert "failed in step 1, pre-deployment checks" in done.stderr
 
 
-def test_a_failing_step_is_named(tool: Tool, cloned: Path, tmp_path: Path) -> None:
+def test_code_that_does_not_start_can_still_be_replaced(tool: Tool, cloned: Path, tmp_path: Path) -> None:
     (cloned / "vendor").mkdir(exist_ok=True)
     (cloned / "vendor/autoload.php").touch()
     (tmp_path / "broken").touch()
     done = tool("deploy", "main", sample_repository().commit)
+    assert "the installed code does not start: going on without maintenance mode" in done.stderr
     assert done.returncode != 0
-    assert "failed in step 2, maintenance mode on" in done.stderr
-    assert (tmp_path / "calls").read_text() == "artisan down --retry=15\n"
+    assert "failed in step 4 and 5" in done.stderr
+
+
+def test_a_repository_that_does_not_answer_costs_no_maintenance(
+    tool: Tool, cloned: Path, tmp_path: Path
+) -> None:
+    (cloned / "vendor").mkdir(exist_ok=True)
+    (cloned / "vendor/autoload.php").touch()
+    done = tool("deploy", "main", "f" * 40)
+    assert done.returncode != 0
+    assert "failed in step 3, fetch main" in done.stderr
+    assert not (tmp_path / "calls").exists()
 
 
 @pytest.mark.usefixtures("cloned")

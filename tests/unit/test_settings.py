@@ -105,7 +105,7 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
         ),
         (
             {"programs": [WORKER, SCHEDULER]},
-            "itqan:scheduler: cron, while program itqan-scheduler runs the scheduler too, every task twice; "
+            "itqan:scheduler: cron, while program itqan-scheduler runs it too, every task twice; "
             "keep one of the two",
         ),
         (

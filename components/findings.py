@@ -1,0 +1,183 @@
+"""Findings: what the document asks for, or the host shows, and what deserves a second thought."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from settings import Program, Settings
+
+from .observation import State
+from .unit import Unit, call, lines
+
+# What Laravel's env() and a cast to bool take for false (Illuminate\Support\Env).
+FALSE = frozenset({"false", "(false)", "0", "", "empty", "(empty)", "null", "(null)"})
+REVERB = re.compile(r"php artisan reverb:start\b")
+HOST_OPTION = re.compile(r"--host[= ](\S+)")
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})
+FIREWALL, PROCESSES, DEBUG, CONFERENCE = (
+    "audit/firewall",
+    "audit/processes",
+    "audit/debug",
+    "audit/conference",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding.
+
+    section   of the server's document
+    text      what is so, and why it deserves a second thought
+    line      the one line that settles it: a command, or a line of the stack's configuration
+    """
+
+    section: str
+    text: str
+    line: str
+
+
+def findings(settings: Settings, states: Iterable[State] = ()) -> list[Finding]:
+    """All findings.
+
+    Arguments: `states`, the stack's units and `probes` as they were seen; without them the settings alone
+    count.
+    """
+    found = {state.unit.name: state.found for state in states}
+    return [
+        *_environment(settings),
+        *_debug(settings, found),
+        *_reverb(settings, found),
+        *_background(settings, found),
+        *_backups(settings, found),
+        *_conference(settings, found),
+    ]
+
+
+def probes(settings: Settings) -> list[Unit]:
+    """What findings need to know of the host beyond the units; nothing is expected of it."""
+    probe = {
+        # Rules are not listed: that would load the kernel's modules for them.
+        FIREWALL: lines(
+            "if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then echo ufw; fi",
+            "for unit in nftables firewalld; do systemctl -q is-active $unit && echo $unit; done",
+        ),
+        PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args=',
+        DEBUG: call("sed", "-n", "s/^APP_DEBUG=//p", f"{settings.application.path}/.env"),
+    }
+    if settings.dns.conference == "external":
+        name = f"conference.{settings.domain}"
+        probe[CONFERENCE] = call("probe_records", settings.name_server or "", name, "A")
+    return [Unit(name, text, expect="", apply="") for name, text in probe.items()]
+
+
+def _environment(settings: Settings) -> list[Finding]:
+    mode = settings.environment_mode.mode
+    if not int(mode[-1]) & 4:
+        return []
+    text = f".env has mode {mode}: every local user can read the application's secrets"
+    return [Finding("File Permissions", text, _strict(settings))]
+
+
+def _debug(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    section, harm = "Environment Configuration (.env)", "error pages show source code and variables"
+    asked = settings.environment.get("APP_DEBUG", "false")
+    if _is_on(asked):
+        line = _set(settings, "--path --type string itqan:environment.APP_DEBUG false")
+        return [Finding(section, f"APP_DEBUG is {asked}: {harm}", line)]
+    seen = found.get(DEBUG, "").strip("\"'")
+    if _is_on(seen):
+        return [Finding(section, f"APP_DEBUG is {seen} in .env on the host: {harm}", _heal(settings))]
+    return []
+
+
+def _is_on(value: str) -> bool:
+    return value.lower() not in FALSE
+
+
+def _reverb(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    """The document names no firewall; only nginx, on the same host, has to reach Reverb."""
+    if found.get(FIREWALL):
+        return []
+    section = "Background Processes (Supervisor)"
+    return [
+        Finding(section, _exposed(program), _settle_reverb(settings, program))
+        for program in settings.programs
+        if REVERB.match(program.command) and _listens_on(settings, program) in EVERY_ADDRESS
+    ]
+
+
+def _listens_on(settings: Settings, program: Program) -> str:
+    option = HOST_OPTION.search(program.command.replace("{reverb_host}", settings.reverb_host))
+    return option[1] if option else "0.0.0.0"  # Reverb's own default
+
+
+def _exposed(program: Program) -> str:
+    return (
+        f"program {program.name} listens on every address and no firewall was found: everyone reaches Reverb "
+        "past nginx, without TLS"
+    )
+
+
+def _settle_reverb(settings: Settings, program: Program) -> str:
+    """`hardening: strict`, where the command leaves the address to it; else the command with loopback."""
+    if "{reverb_host}" in program.command:
+        return _strict(settings)
+    start = REVERB.match(program.command)
+    assert start
+    rest = HOST_OPTION.sub("", program.command[start.end() :]).split()
+    command = " ".join([start[0], "--host=127.0.0.1", *rest])
+    return f"itqan:programs, {program.name}, command: {command}"
+
+
+def _background(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    """Supervisor's programs as they run: the document names no user, and a scheduler program beside cron."""
+    rows = [line.split(None, 1) for line in found.get(PROCESSES, "").splitlines()]
+    running = [(row[0], row[1]) for row in rows if len(row) == 2 and "artisan" in row[1].split()]
+    as_root = sorted({command for user, command in running if user == "root"})
+    made = [
+        Finding(
+            "Background Processes (Supervisor)",
+            f"`{command}` runs as root: a program without user= does",
+            _heal(settings),
+        )
+        for command in as_root
+    ]
+    scheduled = any("schedule:" in command for _, command in running)
+    in_cron = re.search(r"^crontabs run the scheduler [1-9]", found.get("cron/scheduler", ""), re.MULTILINE)
+    if scheduled and in_cron:
+        text = "cron and a program of Supervisor both run the scheduler: every task runs twice"
+        made.append(Finding("Cron Jobs", text, _heal(settings)))
+    return made
+
+
+def _backups(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    path = settings.application.backups
+    seen = re.search(
+        rf"^directory {re.escape(path)} \S+ (\d+)$", found.get("host/directories", ""), re.MULTILINE
+    )
+    if not seen or not int(seen[1][-1]):
+        return []
+    text = f"{path} has mode {seen[1]}: every local user gets at the dumps of the database"
+    return [Finding("Backup", text, _heal(settings))]
+
+
+def _conference(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    """LiveKit is on another server; without a record of its own the wildcard answers for its name."""
+    if f" A {settings.server_address}" not in found.get(CONFERENCE, ""):
+        return []
+    text = f"conference.{settings.domain} points to this server, and LiveKit is on another one"
+    return [Finding("Key URLs", text, _set(settings, "--path itqan:dns.conference ADDRESS_OF_LIVEKIT"))]
+
+
+def _strict(settings: Settings) -> str:
+    return _set(settings, "itqan:hardening strict")
+
+
+def _set(settings: Settings, rest: str) -> str:
+    return f"pulumi config set --stack {settings.stack} {rest}"
+
+
+def _heal(settings: Settings) -> str:
+    return f"./itqan up --stack {settings.stack}"
