@@ -9,6 +9,7 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8
 umask 022
+cd / # root's own folder is closed to the users that the steps run as
 
 artisan() { (cd "$ROOT" && as "$WEB_USER" "$PHP" artisan "$@") >&2; }
 deploy_git() { as "$DEPLOY_USER" env GIT_SSH_COMMAND="$SSH_COMMAND" git -C "$ROOT" "$@"; }
