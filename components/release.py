@@ -164,7 +164,7 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
         file_unit("release/settings", "/etc/itqan/release.conf", _conf(settings, platform), mode="644"),
         *([_origin()] if sample else []),
         *([_deploy_key(settings)] if settings.deploy_key else []),
-        _checkout(settings, commit),
+        _checkout(settings),
         _dotenv(settings),
         _code(settings, commit),
         _permissions(settings),
@@ -228,7 +228,7 @@ def _deploy_key(settings: Settings) -> Unit:
     )
 
 
-def _checkout(settings: Settings, commit: str) -> Unit:
+def _checkout(settings: Settings) -> Unit:
     """The repository is there, its origin is the configured one, and modes do not count as changes."""
     root = settings.application.path
     origin = SAMPLE_REPOSITORY if settings.release.repository == "sample" else settings.release.repository
@@ -263,7 +263,7 @@ def _code(settings: Settings, commit: str) -> Unit:
     root = settings.application.path
     return Unit(
         name="release/code",
-        probe=call("probe_release", root, settings.release.ref),
+        probe=call("probe_release", root),
         expect=lines(
             f"commit {commit}",
             "changes none",
