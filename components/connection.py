@@ -17,7 +17,7 @@ from .observation import Endpoint, State, Unreachable, observe
 from .platform import load_platform
 from .release import wanted_commit
 from .server import server_units
-from .unit import CONVERGE, Unit, create_text, remove_text
+from .unit import Unit, create_text, install_text, remove_text
 
 if TYPE_CHECKING:
     import pulumi_docker as docker
@@ -97,8 +97,7 @@ class Target:
 
     def _create_text(self, unit: Unit) -> str:
         if unit.name == self.RUNNER:
-            sudo = "sudo -n " if self.endpoint.sudo else ""
-            return f"{sudo}install -D -o root -g root -m 755 /dev/stdin {CONVERGE}\n# {unit.expect}"
+            return install_text(unit, self.endpoint.sudo)
         return create_text(unit, self.endpoint.sudo)
 
     def _previous(self) -> pulumi.Output[object]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
 from settings import Settings
 
-FILES = Path(__file__).resolve().parent.parent / "files"
+from .render import text
 
 
 class _Data(BaseModel):
@@ -98,6 +97,4 @@ class Platform(_Data):
 def load_platform(name: str) -> Platform:
     """The platform `name`, `ubuntu-22.04` or `debian-13`."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Platform.model_validate(
-        yaml.load((FILES / "platforms" / f"{name}.yaml").read_text(), Loader=loader)
-    )
+    return Platform.model_validate(yaml.load(text(f"platforms/{name}.yaml"), Loader=loader))

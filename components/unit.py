@@ -111,6 +111,11 @@ def create_text(unit: Unit, sudo: bool) -> str:
     )
 
 
+def install_text(runner: Unit, sudo: bool) -> str:
+    """The command that installs the runner from its payload; the comment makes its changes visible."""
+    return f"{_sudo(sudo)}install -D -o root -g root -m 755 /dev/stdin {CONVERGE}\n# {runner.expect}"
+
+
 def remove_text(unit: Unit, sudo: bool) -> str | None:
     """The command that removes a unit, as root under the same rules as apply."""
     if unit.remove is None:

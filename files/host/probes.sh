@@ -256,13 +256,6 @@ probe_keyring() {
         '$1 == "pub" {primary = 1} $1 == "fpr" && primary {print " " $10; primary = 0}' | LC_ALL=C sort | tr -d '\n')"
 }
 
-# probe_version NAME COMMAND…: the first version number that a command or a file shows
-probe_version() {
-    local name=$1
-    shift
-    printf 'version %s %s\n' "$name" "$("$@" 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1 | grep . || echo absent)"
-}
-
 # probe_held PACKAGE…: which of these are held (dpkg knows; apt-mark would read all package lists for it)
 probe_held() {
     printf 'held%s\n' "$(dpkg-query -W -f='${db:Status-Want} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^hold / /p' | LC_ALL=C sort | tr -d '\n')"

@@ -7,7 +7,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from components.platform import FILES, Package, Platform, load_platform
+from components.platform import Package, Platform, load_platform
+from components.render import FILES
 from settings import Settings
 
 ROLES = (

@@ -230,7 +230,6 @@ def test_probe_package_compares_the_upstream_version(bash: Bash, version: str, w
         "probe_ref gone main",
         "probe_program gone",
         "probe_crontab nobody-of-this-name /srv/app",
-        "probe_version x gone",
     ],
 )
 def test_what_is_not_there_is_a_line_and_not_a_failure(bash: Bash, probe: str) -> None:
