@@ -11,7 +11,7 @@ from pulumi_command import remote
 
 from settings import Settings, SettingsError
 
-from . import host, ledger
+from . import host, ledger, surroundings
 from .keys import UnreadableKey
 from .observation import Endpoint, State, Unreachable, observe
 from .platform import load_platform
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pulumi_docker as docker
 
 DIAL_ERRORS = 20  # refused connections until a command gives up: a container's sshd needs a second
+TOLD = 5  # unknown lines of one surrounding; audit has them all
 
 
 class Target:
@@ -39,6 +40,7 @@ class Target:
     ) -> None:
         """Arguments: `units`, all of the stack's; `commit`, what is to run; `container`, a copy's server."""
         self.settings = settings
+        self._surroundings = surroundings.judged(settings, units)
         self.units = units
         self.commit = commit
         self.endpoint = Endpoint.of(settings)
@@ -115,17 +117,31 @@ class Target:
     async def _look(self, _: str) -> list[State]:
         started = time.monotonic()
         try:
-            states = await observe(self.endpoint, self.units, patience=30 if self._container else 0)
+            looked = [*self.units, *(other.unit for other in self._surroundings)]
+            states = await observe(self.endpoint, looked, patience=30 if self._container else 0)
         except Unreachable as error:
             raise pulumi.RunError(
                 f"{error}\nTo preview without the host: pulumi config set itqan:observe false"
             ) from None
+        self._tell(states[: len(self.units)], time.monotonic() - started)
+        self._warn(states)
+        return states
+
+    def _tell(self, states: list[State], seconds: float) -> None:
         differ = sum(not state.healthy for state in states)
-        seconds = time.monotonic() - started
         pulumi.log.info(
             f"observed {len(states)} units in {seconds:.2f} s: {differ or 'none'} not as expected"
         )
-        return states
+
+    def _warn(self, states: list[State]) -> None:
+        """What nothing accounts for is no planned update: a person has to say whether it is right."""
+        unknown = surroundings.unknown(self._surroundings, states, self.settings)
+        for item in unknown:
+            pulumi.log.warn(
+                f"not of this stack: {item.name}: {'; '.join(item.lines[:TOLD])}{item.more(TOLD)}"
+            )
+        if unknown:
+            pulumi.log.warn(f"how to settle that: ./itqan audit {self.settings.stack}")
 
     def _next(self, arguments: list[object]) -> dict[str, ledger.Entry]:
         previous, states = arguments

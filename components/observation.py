@@ -74,7 +74,8 @@ class State:
 def script(units: Iterable[Unit]) -> str:
     """The bash program that runs every probe side by side and prints lines `name piece`."""
     probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
-    return f"{text('host/probes.sh')}\n{text('host/observe.sh')}\n{probes}\nwait\nprintf 'done\\n'\n"
+    library = "\n".join(text(f"host/{name}.sh") for name in ("probes", "surroundings", "observe"))
+    return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
 
 
 def parse(output: bytes, units: Iterable[Unit]) -> list[State]:

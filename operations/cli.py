@@ -59,7 +59,18 @@ def audit(arguments: argparse.Namespace) -> int:
 
     report = audit_stack(arguments.stack, Steps())
     print(report.to_json() if arguments.json else report.table())
-    return DIFFERENT if report.differing else AS_EXPECTED
+    return DIFFERENT if report.failed else AS_EXPECTED
+
+
+def parity(arguments: argparse.Namespace) -> int:
+    """Compare two stacks' hosts; exit status 2 for drift, or for a difference that nothing asks for"""
+    from .parity import compare_stacks
+
+    if arguments.first == arguments.second:
+        raise OperationError(f"parity compares two stacks; both are {arguments.first}")
+    comparison = compare_stacks(arguments.first, arguments.second, Steps())
+    print(comparison.to_json() if arguments.json else comparison.table())
+    return DIFFERENT if comparison.failed else AS_EXPECTED
 
 
 def down(arguments: argparse.Namespace) -> int:
@@ -120,6 +131,10 @@ def _parser() -> Parser:
     # Suppressed, so that its absence leaves the option's value.
     comparison.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
     comparison.add_argument("--json", action="store_true", help="as one JSON object")
+    pair = command(parity, of_stack=False)
+    pair.add_argument("first", metavar="STACK", help="for example prod")
+    pair.add_argument("second", metavar="STACK", help="for example staging")
+    pair.add_argument("--json", action="store_true", help="as one JSON object")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")

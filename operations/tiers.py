@@ -13,8 +13,8 @@ from .steps import Steps
 TIERS = ("unit", "graph", "lint", "conformance", "e2e")
 # Tiers that run containers.
 CONTAINERS = frozenset({"conformance", "e2e", "soak"})
-# Only when asked for.
-FURTHER_TIERS = ("soak",)
+# Only when asked for; parity compares two stacks that are up: --stack A --stack B.
+FURTHER_TIERS = ("soak", "parity")
 
 
 def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps) -> int:

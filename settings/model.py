@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine
+from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine, Surroundings
 from .parts import (
     Application,
     Certificate,
@@ -88,6 +88,9 @@ class Settings(Part):
     dns: Dns
     release: Release
     staging: Staging = Staging()
+    accepted: dict[Surroundings, list[SingleLine]] = Field(
+        {}, description="lists of what stands on the host beside this stack, by the names that audit shows"
+    )
 
     ssh_private_key: PrivateKey
     ssh_host_private_key: PrivateKey | None = None
