@@ -56,9 +56,10 @@ class Comparison:
         shown = [row for row in self.rows if row.state != "same"]
         rows = [(row.part, (row.name, row.state, *row.cells, row.why)) for row in shown]
         body = [*grouped(head, rows), ""] if rows else []
-        return "\n".join([*body, self._closing_line()])
+        return "\n".join([*body, self.closing_line()])
 
-    def _closing_line(self) -> str:
+    def closing_line(self) -> str:
+        """What was found, in one line."""
         words = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         pair = " and ".join(f"{s} ({h})" for s, h in zip(self.stacks, self.hosts, strict=True))
         return f"itqan parity of {pair} in {self.seconds:.2f} s: {words}"

@@ -67,9 +67,7 @@ class Report:
 
     def table(self) -> str:
         """The whole as text: units by component, findings, substitutions, one closing line."""
-        return "\n".join(
-            [*grouped(HEAD, list(self.rows())), "", *self._further_lines(), self._closing_line()]
-        )
+        return "\n".join([*grouped(HEAD, list(self.rows())), "", *self._further_lines(), self.closing_line()])
 
     def to_json(self) -> str:
         """The whole as one JSON object; expected and found have the lines that differ, unabridged."""
@@ -109,7 +107,8 @@ class Report:
         ]
         return [*made, ""] if made else []
 
-    def _closing_line(self) -> str:
+    def closing_line(self) -> str:
+        """What was found, in one line."""
         findings = "1 finding" if len(self.findings) == 1 else f"{len(self.findings) or 'no'} findings"
         unknown = sum(len(item.lines) for item in self.unknown)
         things = f", {unknown} unknown" if unknown else ""

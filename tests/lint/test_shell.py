@@ -20,7 +20,14 @@ from settings import Settings
 SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
 ELSEWHERE = "SC2317,SC2329,SC2153"
-FRAGMENTS = {"host/probes.sh", "host/base.sh", "host/apt.sh", "host/applies.sh", "host/observe.sh"}
+FRAGMENTS = {
+    "host/probes.sh",
+    "host/base.sh",
+    "host/apt.sh",
+    "host/applies.sh",
+    "host/observe.sh",
+    "host/surroundings.sh",
+}
 PROGRAMS = {"host/converge.sh", "release/release.sh"}
 
 
