@@ -93,9 +93,19 @@ class Target:
             stdin=stdin,
             add_previous_output_in_env=False,
             logging=remote.Logging.STDERR,
-            opts=pulumi.ResourceOptions(parent=part, depends_on=list(before), deleted_with=self._container),
+            opts=pulumi.ResourceOptions(
+                parent=part,
+                depends_on=list(before),
+                deleted_with=self._container,
+                protect=unit.name == self.RUNNER and self._is_kept,
+            ),
         )
         return self._commands[unit.name]
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether `pulumi destroy` is refused: one protected resource is enough for it to touch nothing."""
+        return self.settings.target == "host" and not self.settings.allow_destroy
 
     def _create_text(self, unit: Unit) -> str:
         if unit.name == self.RUNNER:

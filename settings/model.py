@@ -71,6 +71,7 @@ class Settings(Part):
     platform: Literal["ubuntu-22.04", "debian-13"]
     hardening: Literal["documented", "strict"] = "documented"
     observe: bool = Field(True, description="true or false")
+    allow_destroy: bool = Field(False, description="true or false: whether a server may be destroyed")
     domain: Domain
     server: Server
     connection: ConnectionSettings | None = None
