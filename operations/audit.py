@@ -61,6 +61,7 @@ def _compare(settings: Settings) -> Report:
     from components.keys import UnreadableKey
     from components.observation import Endpoint, Unreachable, observe
     from components.platform import load_platform
+    from components.preflight import look, obstacles
     from components.release import wanted_commit
     from components.server import server_units
     from settings import SettingsError
@@ -68,12 +69,12 @@ def _compare(settings: Settings) -> Report:
     platform = load_platform(settings.platform)
     try:
         endpoint, commit = Endpoint.of(settings), wanted_commit(settings)
+        units, further = server_units(settings, platform, commit), probes(settings)
     except (SettingsError, UnreadableKey) as error:
         raise ConfigurationError(str(error)) from None
-    units, further = server_units(settings, platform, commit), probes(settings)
     started = time.monotonic()
     try:
-        states = asyncio.run(observe(endpoint, [*units, *further]))
+        seen = asyncio.run(observe(endpoint, [*units, *further, look(settings, platform, time.time())]))
     except Unreachable as error:
         hint = (
             f"\n  is the copy up? ./itqan up --stack {settings.stack}" if settings.target == "docker" else ""
@@ -83,7 +84,8 @@ def _compare(settings: Settings) -> Report:
         stack=settings.stack,
         host=f"{endpoint.user}@{endpoint.host} port {endpoint.port}",
         seconds=time.monotonic() - started,
-        states=states[: len(units)],
-        findings=findings(settings, states),
+        states=seen[: len(units)],
+        obstacles=obstacles(settings, seen),
+        findings=findings(settings, seen[:-1]),
         substitutions=platform.substitutions,
     )

@@ -59,7 +59,7 @@ def audit(arguments: argparse.Namespace) -> int:
 
     report = audit_stack(arguments.stack, Steps())
     print(report.to_json() if arguments.json else report.table())
-    return DIFFERENT if report.differing else AS_EXPECTED
+    return DIFFERENT if report.differing or report.obstacles else AS_EXPECTED
 
 
 def down(arguments: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ class Report:
     host            how the host was reached
     seconds         how long the look at it took
     states          every unit as it was found, in the order in which `up` brings them
+    obstacles       why `up` would leave the host alone
     findings        what deserves a second thought
     substitutions   what the document names and the stack's platform cannot give
     """
@@ -32,6 +33,7 @@ class Report:
     host: str
     seconds: float
     states: Sequence[State]
+    obstacles: Sequence[str]
     findings: Sequence[Finding]
     substitutions: Sequence[Substitution]
 
@@ -51,6 +53,7 @@ class Report:
             "host": self.host,
             "seconds": round(self.seconds, 3),
             "differing": self.differing,
+            "obstacles": list(self.obstacles),
             "units": [_entry(state) for state in self.states],
             "findings": [asdict(finding) for finding in self.findings],
             "substitutions": [substitution.model_dump() for substitution in self.substitutions],
@@ -70,7 +73,7 @@ class Report:
         return made
 
     def _further_lines(self) -> list[str]:
-        made: list[str] = []
+        made = [f"✗ up would leave this host alone: {obstacle}" for obstacle in self.obstacles]
         for finding in self.findings:
             made += [f"! {finding.section}: {finding.text}", f"    {finding.line}"]
         made += [

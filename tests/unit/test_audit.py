@@ -147,7 +147,7 @@ def report(debian: Platform) -> Report:
         State(other, other.expect),
     ]
     made = [Finding("File Permissions", "text", "line")]
-    return Report("s", "root@h port 22", 0.4, states, made, debian.substitutions[:1])
+    return Report("s", "root@h port 22", 0.4, states, [], made, debian.substitutions[:1])
 
 
 class TestReport:
