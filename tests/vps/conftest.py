@@ -1,4 +1,4 @@
-"""One hoster and one stack on its first server for all tests of this tier; at the end nothing of them is left."""
+"""One hoster, and a stack on its first server, for all tests of this tier; nothing of them is left."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Vps:
 
     def set(self, key: str, value: str) -> None:
         """Changes the configuration as its owner would."""
-        pulumi("config", "set", "--stack", self.stack, "--path", f"itqan:{key}", "--", value)
+        pulumi("config", "set", "--stack", self.stack, "--path", f"itqan:{key}", value)
 
     def secret(self, name: str) -> str:
         """A secret of the configuration."""

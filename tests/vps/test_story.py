@@ -112,7 +112,7 @@ def test_a_second_server_becomes_the_same(vps: Vps, twin: Vps) -> None:
 
 
 def state(vps: Vps) -> list[str]:
-    """What makes a server: packages, accounts, enabled services, configuration but for keys, secrets, dates."""
+    """What makes a server: packages, accounts, services, configuration but for keys and secrets."""
     return vps.server.bash(
         "dpkg-query -W -f='${Package} ${Version}\\n'; getent passwd deploy www-data\n"
         "systemctl list-unit-files --state=enabled --no-legend --no-pager | awk '{print $1}'\n"
