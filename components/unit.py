@@ -119,7 +119,11 @@ def install_text(runner: Unit, owner: str, sudo: bool) -> str:
     install = lines(
         text("host/owner.sh").rstrip("\n"),
         call("require_owner", owner),
-        f"install -D -o root -g root -m 755 /dev/stdin {CONVERGE}",
+        "program=$(cat)",
+        f"""if [ "$(stat -c '%U:%G %a' {CONVERGE} 2>/dev/null)" != 'root:root 755' ] ||""",
+        f"""    ! printf '%s\\n' "$program" | cmp -s - {CONVERGE}; then""",
+        f"""    printf '%s\\n' "$program" | install -D -o root -g root -m 755 /dev/stdin {CONVERGE}""",
+        "fi",
     )
     return f"{_sudo(sudo)}bash -euo pipefail -c {_here('INSTALL', install)}\n# {runner.expect}"
 

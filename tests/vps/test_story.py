@@ -118,7 +118,7 @@ def state(vps: Vps) -> list[str]:
         "systemctl list-unit-files --state=enabled --no-legend --no-pager | awk '{print $1}'\n"
         "git -c safe.directory='*' -C /var/www/itqan-platform rev-parse HEAD\n"
         "for folder in nginx php redis mysql supervisor apt sudoers.d itqan systemd/system; do "
-        "find -L /etc/$folder -type f -not -name stack -not -name preflight -not -name debian.cnf "
+        "find -L /etc/$folder -type f -not -name stack -not -name preflight -not -name database.cnf -not -name debian.cnf "
         "-not -name '*.itqan*' -printf '%p %m %u ' -exec sha256sum {} ';'; done | sort"
     ).splitlines()
 
