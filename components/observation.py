@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from settings import Settings
 
 from .keys import public_key
-from .render import text
+from .render import probe_library, text
 from .unit import Unit
 
 TIMEOUT = 60  # seconds for all probes together
@@ -74,7 +74,7 @@ class State:
 def script(units: Iterable[Unit]) -> str:
     """The bash program that runs every probe side by side and prints lines `name piece`."""
     probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
-    library = "\n".join(text(f"host/{name}.sh") for name in ("probes", "surroundings", "observe"))
+    library = f"{probe_library()}\n{text('host/surroundings.sh')}\n{text('host/observe.sh')}"
     return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
 
 

@@ -81,6 +81,7 @@ class Platform(_Data):
     """One file of files/platforms."""
 
     release: OsRelease
+    architectures: list[str]
     codename: str
     sources: list[Source]
     packages: list[Package]

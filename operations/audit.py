@@ -33,11 +33,13 @@ def audit_stack(name: str, steps: Steps) -> Report:
     Raises ConfigurationError for a wrong configuration, OperationError when the host cannot be looked at.
     """
     from components.findings import findings, probes
+    from components.preflight import look as preflight_look
+    from components.preflight import obstacles
     from components.surroundings import unknown
 
     [settings] = read_settings([name], ready_engine(steps))
     side = side_of(settings)
-    further = probes(settings)
+    further = [*probes(settings), preflight_look(settings, side.platform, time.time())]
     started = time.monotonic()
     [states] = look([(side, [*side.looked, *further])])
     return Report(
@@ -46,6 +48,7 @@ def audit_stack(name: str, steps: Steps) -> Report:
         seconds=time.monotonic() - started,
         states=states[: len(side.units)],
         unknown=unknown(side.judged, states, settings),
+        obstacles=obstacles(settings, states),
         findings=findings(settings, states),
         substitutions=side.platform.substitutions,
     )

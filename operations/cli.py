@@ -85,6 +85,28 @@ def parity(arguments: argparse.Namespace) -> int:
     return DIFFERENT if comparison.failed else AS_EXPECTED
 
 
+def init(arguments: argparse.Namespace) -> int:
+    """Point a stack at a real server: host key, connection, secrets; exit status 2 if any is missing"""
+    from .init import QUESTIONS, Request, init_stack, parsed_secrets
+
+    given = {q.option: getattr(arguments, q.key) for q in QUESTIONS if getattr(arguments, q.key) is not None}
+    request = Request(
+        stack=arguments.stack,
+        answers=given,
+        fingerprint=arguments.host_key,
+        key=arguments.key,
+        new_key=arguments.new_key,
+        secrets=parsed_secrets(sys.stdin.read()) if arguments.secrets else {},
+        extends=arguments.extends,
+    )
+    missing = init_stack(request, Steps())
+    if missing:
+        print("\n  ".join([f"itqan {request.stack}: still missing:", *missing]))
+        return DIFFERENT
+    print(f"itqan {request.stack} has all that it needs; next: ./itqan up --stack {request.stack}")
+    return AS_EXPECTED
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -117,7 +139,7 @@ def env(arguments: argparse.Namespace) -> int:
 
 
 def test(arguments: argparse.Namespace) -> int:
-    """Run the tests: all, or the tiers named (unit, graph, lint, conformance, e2e, soak)"""
+    """Run the tests: all, or the tiers named (unit, graph, lint, conformance, e2e, vps, soak)"""
     from .tiers import run_tests
 
     steps = Steps()
@@ -147,6 +169,7 @@ def _parser() -> Parser:
     pair.add_argument("first", metavar="STACK", help="for example prod")
     pair.add_argument("second", metavar="STACK", help="for example staging")
     _as_page(pair)
+    _init_options(command(init, of_stack=False))
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -168,6 +191,23 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OperationError(f"--html {path}: cannot be written: {error.strerror}") from None
+
+
+def _init_options(parser: argparse.ArgumentParser) -> None:
+    from .init import QUESTIONS
+
+    parser.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
+    for question in QUESTIONS:
+        parser.add_argument(f"--{question.option}", dest=question.key, metavar="VALUE", help=question.text)
+    text = "the host key that has to be there; without a terminal it must be given"
+    parser.add_argument("--host-key", metavar="SHA256:…", help=text)
+    login = parser.add_mutually_exclusive_group()
+    login.add_argument("--key", type=Path, metavar="FILE", help="the private SSH key that logs in")
+    login.add_argument("--new-key", action="store_true", help="make that key, and say where to put it")
+    text = "read further secrets from standard input: a JSON object of strings by name"
+    parser.add_argument("--secrets", action="store_true", help=text)
+    text = "the stack that a new one is laid over (default: %(default)s)"
+    parser.add_argument("--extends", default=PRODUCTION, metavar="STACK", help=text)
 
 
 def _confirm(stack: str, yes: bool) -> None:

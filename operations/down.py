@@ -60,7 +60,8 @@ def _require_allowed(stack: str, engine: Engine) -> None:
         return
     raise ConfigurationError(
         f"stack {stack} is a server and not a copy: it is not taken down. If it really is to be, type: "
-        f"pulumi config set --stack {stack} itqan:allowDestroy true; ./itqan up --stack {stack}; then this again"
+        f"pulumi config set --stack {stack} itqan:allowDestroy true; ./itqan up --stack {stack}; "
+        "then this again"
     )
 
 

@@ -30,6 +30,7 @@ class Report:
     seconds         how long the look at it took
     states          every unit as it was found, in the order in which `up` brings them
     unknown         what stands beside the units and nothing accounts for
+    obstacles       why `up` would leave the host alone
     findings        what deserves a second thought
     substitutions   what the document names and the stack's platform cannot give
     """
@@ -39,6 +40,7 @@ class Report:
     seconds: float
     states: Sequence[State]
     unknown: Sequence[Unknown]
+    obstacles: Sequence[str]
     findings: Sequence[Finding]
     substitutions: Sequence[Substitution]
 
@@ -55,7 +57,7 @@ class Report:
     @property
     def failed(self) -> bool:
         """Whether the host is other than the settings say."""
-        return bool(self.differing or self.unknown)
+        return bool(self.differing or self.unknown or self.obstacles)
 
     def rows(self) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
         """Component and cells of each row of the table."""
@@ -76,6 +78,7 @@ class Report:
             "host": self.host,
             "seconds": round(self.seconds, 3),
             "differing": self.differing,
+            "obstacles": list(self.obstacles),
             "units": [_entry(state) for state in self.states],
             "unknown": [
                 {"surrounding": item.name, "lines": item.lines, "accept": self.acceptance(item)}
@@ -93,7 +96,7 @@ class Report:
         return acceptance(self.settings, item)
 
     def _further_lines(self) -> list[str]:
-        made: list[str] = []
+        made = [f"✗ up would leave this host alone: {obstacle}" for obstacle in self.obstacles]
         for item in self.unknown:
             made += [
                 f"? {item.name}: not of this stack; remove it on the host, or, when it is right:",

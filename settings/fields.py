@@ -54,6 +54,9 @@ Command = Annotated[
 ]
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
 EnvironmentName = Annotated[str, text(r"[A-Z][A-Z0-9_]*", "a variable name in capitals")]
+StackId = Annotated[
+    str, text(r"[a-z][a-z0-9-]{3,63}", "a word of 4 to 64 lower case letters, digits, dashes, a letter first")
+]
 SecretValue = Annotated[SecretStr, Field(min_length=1, description="a secret that is not empty")]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine, Surroundings
+from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine, StackId, Surroundings
 from .parts import (
     Application,
     Certificate,
@@ -67,6 +67,7 @@ class Settings(Part):
 
     stack: str
     extends: str | None = None
+    id: StackId | None = None
     target: Literal["host", "docker"]
     platform: Literal["ubuntu-22.04", "debian-13"]
     hardening: Literal["documented", "strict"] = "documented"
@@ -107,6 +108,11 @@ class Settings(Part):
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
+
+    @property
+    def owner(self) -> str:
+        """The stack as its host names it; a copy has a container of its own, so its name is enough."""
+        return f"itqan/{self.stack} {self.id or 'copy'}"
 
     @cached_property
     def subnet(self) -> IPv4Network:

@@ -260,6 +260,15 @@ probe_user() {
     done
 }
 
+# probe_login_key USER KEY: whether a public key (type and data, no comment) logs in as the user
+probe_login_key() {
+    if grep -qsF -- "$2" "$(getent passwd "$1" | cut -d: -f6)/.ssh/authorized_keys"; then
+        printf 'login key of %s present\n' "$1"
+    else
+        printf 'login key of %s absent\n' "$1"
+    fi
+}
+
 # probe_keyring PATH: fingerprints of the keys in a keyring of apt
 probe_keyring() {
     printf 'keyring %s%s\n' "$1" "$(gpg --batch --no-options --no-default-keyring --trust-model always --show-keys --with-colons "$1" 2>/dev/null | awk -F: \
