@@ -216,6 +216,7 @@ def test_outputs(either: Program) -> None:
         "domain",
         "address",
         "ssh",
+        "deployUser",
         "container",
         "rootCertificate",
         "release",
