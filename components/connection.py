@@ -11,7 +11,7 @@ from pulumi_command import remote
 
 from settings import Settings, SettingsError
 
-from . import host, ledger
+from . import host, ledger, surroundings
 from .keys import UnreadableKey
 from .observation import Endpoint, State, Unreachable, observe
 from .platform import Platform, load_platform
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pulumi_docker as docker
 
 DIAL_ERRORS = 20  # refused connections until a command gives up: a container's sshd needs a second
+TOLD = 5  # unknown lines of one surrounding; audit has them all
 
 
 class Target:
@@ -42,6 +43,7 @@ class Target:
         """Arguments: `platform`, the host's; `units`, all of the stack's; `commit`, what is to run;
         `container`, a copy's server."""
         self.settings = settings
+        self._surroundings = surroundings.judged(settings, units)
         self._platform = platform
         self.units = units
         self.commit = commit
@@ -95,9 +97,19 @@ class Target:
             stdin=stdin,
             add_previous_output_in_env=False,
             logging=remote.Logging.STDERR,
-            opts=pulumi.ResourceOptions(parent=part, depends_on=list(before), deleted_with=self._container),
+            opts=pulumi.ResourceOptions(
+                parent=part,
+                depends_on=list(before),
+                deleted_with=self._container,
+                protect=unit.name == self.RUNNER and self._is_kept,
+            ),
         )
         return self._commands[unit.name]
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether `pulumi destroy` is refused: one protected resource is enough for it to touch nothing."""
+        return self.settings.target == "host" and not self.settings.allow_destroy
 
     def _create_text(self, unit: Unit) -> str:
         if unit.name == self.RUNNER:
@@ -120,23 +132,35 @@ class Target:
         started = time.monotonic()
         try:
             further = look(self.settings, self._platform, time.time())
-            *states, preflight = await observe(
-                self.endpoint, [*self.units, further], patience=30 if self._container else 0
-            )
+            looked = [*self.units, *(other.unit for other in self._surroundings), further]
+            states = await observe(self.endpoint, looked, patience=30 if self._container else 0)
         except Unreachable as error:
             raise pulumi.RunError(
                 f"{error}\nTo preview without the host: pulumi config set itqan:observe false"
             ) from None
-        if found := obstacles(self.settings, [*states, preflight]):
+        if found := obstacles(self.settings, states):
             raise pulumi.RunError(
                 "\n".join([f"host {self.endpoint.host} is left alone, nothing was changed:", *found])
             )
+        self._tell(states[: len(self.units)], time.monotonic() - started)
+        self._warn(states)
+        return states
+
+    def _tell(self, states: list[State], seconds: float) -> None:
         differ = sum(not state.healthy for state in states)
-        seconds = time.monotonic() - started
         pulumi.log.info(
             f"observed {len(states)} units in {seconds:.2f} s: {differ or 'none'} not as expected"
         )
-        return states
+
+    def _warn(self, states: list[State]) -> None:
+        """What nothing accounts for is no planned update: a person has to say whether it is right."""
+        unknown = surroundings.unknown(self._surroundings, states, self.settings)
+        for item in unknown:
+            pulumi.log.warn(
+                f"not of this stack: {item.name}: {'; '.join(item.lines[:TOLD])}{item.more(TOLD)}"
+            )
+        if unknown:
+            pulumi.log.warn(f"how to settle that: ./itqan audit {self.settings.stack}")
 
     def _next(self, arguments: list[object]) -> dict[str, ledger.Entry]:
         previous, states = arguments

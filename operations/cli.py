@@ -35,10 +35,13 @@ class Parser(argparse.ArgumentParser):
 def up(arguments: argparse.Namespace) -> int:
     """Bring the stack up; change only what is not as it should be"""
     from .run import run_up
+    from .stopped import start_stopped
     from .summary import summary, write_root_certificate
 
     start, steps = time.monotonic(), Steps()
     stack = ready_stack(arguments.stack, steps)
+    if stack.is_copy:
+        start_stopped(stack.name, steps)
     record = run_up(stack)
     write_root_certificate(stack.name, record.outputs)
     print(summary(stack, record, steps.durations, time.monotonic() - start))
@@ -59,8 +62,27 @@ def audit(arguments: argparse.Namespace) -> int:
     from .audit import audit_stack
 
     report = audit_stack(arguments.stack, Steps())
+    if arguments.html:
+        from .pages import audit_page
+
+        _write(arguments.html, audit_page(report))
     print(report.to_json() if arguments.json else report.table())
-    return DIFFERENT if report.differing or report.obstacles else AS_EXPECTED
+    return DIFFERENT if report.failed else AS_EXPECTED
+
+
+def parity(arguments: argparse.Namespace) -> int:
+    """Compare two stacks' hosts; exit status 2 for drift, or for a difference that nothing asks for"""
+    from .parity import compare_stacks
+
+    if arguments.first == arguments.second:
+        raise OperationError(f"parity compares two stacks; both are {arguments.first}")
+    comparison = compare_stacks(arguments.first, arguments.second, Steps())
+    if arguments.html:
+        from .pages import parity_page
+
+        _write(arguments.html, parity_page(comparison))
+    print(comparison.to_json() if arguments.json else comparison.table())
+    return DIFFERENT if comparison.failed else AS_EXPECTED
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -142,7 +164,11 @@ def _parser() -> Parser:
     comparison = command(audit)
     # Suppressed, so that its absence leaves the option's value.
     comparison.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
-    comparison.add_argument("--json", action="store_true", help="as one JSON object")
+    _as_page(comparison)
+    pair = command(parity, of_stack=False)
+    pair.add_argument("first", metavar="STACK", help="for example prod")
+    pair.add_argument("second", metavar="STACK", help="for example staging")
+    _as_page(pair)
     _init_options(command(init, of_stack=False))
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
@@ -152,6 +178,19 @@ def _parser() -> Parser:
     words = command(test, of_stack=False)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
     return parser
+
+
+def _as_page(comparison: argparse.ArgumentParser) -> None:
+    """The forms of a report beside the table."""
+    comparison.add_argument("--json", action="store_true", help="as one JSON object")
+    comparison.add_argument("--html", metavar="FILE", type=Path, help="also as a page, in one file")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OperationError(f"--html {path}: cannot be written: {error.strerror}") from None
 
 
 def _init_options(parser: argparse.ArgumentParser) -> None:

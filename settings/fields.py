@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -64,5 +64,24 @@ def _whole_lines(key: SecretStr) -> SecretStr:
     """`pulumi config set` takes the last newline away, and OpenSSH refuses a key file without it."""
     return SecretStr(key.get_secret_value().rstrip("\n") + "\n")
 
+
+# What audit tells of beyond the units, by name (components/surroundings.py).
+Surroundings = Literal[
+    "logins",
+    "keys",
+    "sudo",
+    "crontabs",
+    "files",
+    "sockets",
+    "units",
+    "database",
+    "packages",
+    "enabled",
+    "php",
+    "variables",
+    "redis",
+    "sshd",
+    "system",
+]
 
 PrivateKey = Annotated[SecretValue, AfterValidator(_whole_lines)]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine, StackId
+from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine, StackId, Surroundings
 from .parts import (
     Application,
     Certificate,
@@ -72,6 +72,7 @@ class Settings(Part):
     platform: Literal["ubuntu-22.04", "debian-13"]
     hardening: Literal["documented", "strict"] = "documented"
     observe: bool = Field(True, description="true or false")
+    allow_destroy: bool = Field(False, description="true or false: whether a server may be destroyed")
     domain: Domain
     server: Server
     connection: ConnectionSettings | None = None
@@ -89,6 +90,9 @@ class Settings(Part):
     dns: Dns
     release: Release
     staging: Staging = Staging()
+    accepted: dict[Surroundings, list[SingleLine]] = Field(
+        {}, description="lists of what stands on the host beside this stack, by the names that audit shows"
+    )
 
     ssh_private_key: PrivateKey
     ssh_host_private_key: PrivateKey | None = None

@@ -173,6 +173,16 @@ program_states() {
     done | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}'
 }
 
+# probe_groups GROUP…: programs that Supervisor has and that are not named
+probe_groups() {
+    local group unknown=''
+    while read -r group; do
+        if [[ " $* " != *" $group "* ]]; then unknown+=" $group"; fi
+    done < <(supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<name>group</name>|\n|g' \
+        | sed -nE 's|^[[:space:]]*<value><string>([^<]*).*|\1|p' | LC_ALL=C sort -u)
+    printf 'further programs%s\n' "${unknown:- none}"
+}
+
 # The 18 privileges that ALL has on a schema in MySQL 8.0; MariaDB has some more.
 SCHEMA_PRIVILEGES="'ALTER','ALTER ROUTINE','CREATE','CREATE ROUTINE','CREATE TEMPORARY TABLES','CREATE VIEW','DELETE','DROP',\
 'EVENT','EXECUTE','INDEX','INSERT','LOCK TABLES','REFERENCES','SELECT','SHOW VIEW','TRIGGER','UPDATE'"

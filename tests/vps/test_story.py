@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from tests.e2e.copy import itqan, poll
@@ -72,6 +73,26 @@ def test_preflight_says_all_that_is_wrong_and_changes_nothing(vps: Vps) -> None:
     assert vps.server.bash(UNTOUCHED) == "untouched"
 
 
+def test_a_user_without_sudo_is_told_that_and_all_else(vps: Vps) -> None:
+    good = vps.file.read_text()
+    vps.server.bash(
+        "useradd -m -s /bin/bash guest; install -d -o guest -m 700 /home/guest/.ssh\n"
+        "install -o guest -m 600 /root/.ssh/authorized_keys /home/guest/.ssh/authorized_keys"
+    )
+    vps.set("connection.user", "guest")
+    vps.set("server.minimumMemoryGb", "9000")
+    try:
+        done = itqan("preview", "--stack", vps.stack, check=False)
+        said = done.stdout + done.stderr
+        assert done.returncode == 1
+        assert "a password is required; on the host, as root: echo 'guest ALL=(ALL) NOPASSWD:ALL'" in said
+        assert "asks for 9000 GB" in said
+    finally:
+        vps.file.write_text(good)
+        vps.server.bash("userdel -r guest 2>/dev/null")
+    assert vps.server.bash(UNTOUCHED) == "untouched"
+
+
 def test_up_makes_the_server(vps: Vps) -> None:
     done = vps.up()
     assert f"pulumi config set --stack {vps.stack} --path itqan:connection.user deploy" in done.stdout
@@ -109,6 +130,8 @@ def test_a_second_server_becomes_the_same(vps: Vps, twin: Vps) -> None:
     twin.up()
     poll(lambda: twin.audit()["differing"] == 0, 30, "an audit without a difference")
     assert state(twin) == state(vps)
+    compared = json.loads(itqan("parity", vps.stack, twin.stack, "--json", check=False).stdout)
+    assert compared == {}
 
 
 def state(vps: Vps) -> list[str]:
