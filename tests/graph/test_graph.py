@@ -217,6 +217,7 @@ def test_outputs(either: Program) -> None:
         "address",
         "ssh",
         "container",
+        "deployUser",
         "rootCertificate",
         "release",
         "units",
