@@ -9,13 +9,13 @@ from settings import Settings
 
 from .certificates import acme_directory
 from .dns import records, tsig_name
-from .observation import State
+from .observation import PREFLIGHT, State
 from .platform import Platform
 from .render import managed
 from .unit import Unit, call, file_unit, lines
 
 OWNER_FILE = "/etc/itqan/stack"
-OWNER, LOOK = "host/owner", "host/preflight-look"
+OWNER, LOOK = "host/owner", PREFLIGHT
 # 10^9 bytes: the packages take 0.7, a release with its dependencies 0.3, apt as much again while it unpacks.
 FREE_GB = 3
 

@@ -218,6 +218,7 @@ def test_outputs(either: Program) -> None:
         "ssh",
         "deployUser",
         "container",
+        "deployUser",
         "rootCertificate",
         "release",
         "units",
