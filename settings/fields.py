@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -55,6 +56,16 @@ Command = Annotated[
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
 EnvironmentName = Annotated[str, text(r"[A-Z][A-Z0-9_]*", "a variable name in capitals")]
 SecretValue = Annotated[SecretStr, Field(min_length=1, description="a secret that is not empty")]
+
+
+def _header_safe(token: SecretStr) -> SecretStr:
+    """A token travels in an HTTP header."""
+    if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+        raise ValueError("(secret): allowed: a token without blanks, as the provider shows it")
+    return token
+
+
+Token = Annotated[SecretValue, AfterValidator(_header_safe)]
 
 
 def _whole_lines(key: SecretStr) -> SecretStr:
