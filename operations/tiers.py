@@ -30,10 +30,19 @@ def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps
     if missing:
         known = ", ".join((*TIERS, *FURTHER_TIERS))
         raise OperationError(f"tests/{missing[0]} does not exist; tiers: {known}")
+    if "conformance" in tiers:
+        _prepare_node(steps)
     if not CONTAINERS.isdisjoint(tiers):
         environment = {**environment, "ITQAN_TEST_BASE": _prepare_containers(steps)}
     command = [PYTHON, "-m", "pytest", *(arguments if _names_tests(arguments) else [*folders, *arguments])]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _prepare_node(steps: Steps) -> None:
+    """npm, which brings the server that an API's description is tried against."""
+    from .prepare.machine import require_program
+
+    require_program(steps, "npm", ("npm",), "the DNS client is tried against Prism, a package of npm")
 
 
 def _prepare_containers(steps: Steps) -> str:

@@ -163,7 +163,7 @@ issue_certificate() {
     log=$(mktemp)
     if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
     if request_certificate "$@" 3>&2 >"$log" 2>&1; then rm -f "$log"; return; fi
-    if grep -q accountDoesNotExist "$log"; then
+    if grep -qE 'accountDoesNotExist|Account https://.* not found' "$log"; then
         # an authority that lost its memory (Pebble after a restart): our account there is worth nothing
         account=/etc/letsencrypt/accounts/$(sed -E 's|https://([^/]+).*|\1|' <<<"$4")
         set_aside "$account"

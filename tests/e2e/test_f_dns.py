@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -22,6 +24,7 @@ from .copy import Copy, itqan, poll, pulumi
 TOKEN = "geheim-token-of-the-end-to-end-test"
 LINEAGE = "itqanway.com-0001"
 CHALLENGE = "_acme-challenge"
+ISSUED = "/run/itqan-test-issued"
 FOLDERS = "/etc /run /root /home /tmp /usr/local /var/log /var/backups /var/lib/letsencrypt"
 AUTHORITY = "/usr/local/share/ca-certificates/itqan-test-api.crt"
 FOREIGN = [
@@ -72,14 +75,15 @@ class Registry:
             for record in e["records"]
         ]
         if lines:
-            self._update(lines)
+            self.update(lines)
         self._published = json.loads(json.dumps(zone))
 
     def full(self, name: str) -> str:
         """A name of the API as a full one."""
         return f"{self.domain}." if name == "@" else f"{name}.{self.domain}."
 
-    def _update(self, lines: list[str]) -> None:
+    def update(self, lines: list[str]) -> None:
+        """A signed update of the name server."""
         key = f"key hmac-sha512:itqan. {self._secret}"
         text = "\n".join(["server 127.0.0.1", key, *lines, "send\n"])
         command = ["docker", "exec", "-i", self.container, "nsupdate", "-v"]
@@ -164,7 +168,7 @@ def faulty(copy: Copy, registry: Registry) -> Iterator[str]:
     """The directory of an authority that refuses good nonces, is slow, and may reuse authorizations."""
     script = (
         "sed 's/:14000/:14001/; s/:15000/:15001/' /run/itqan/pebble.json >/run/itqan/faulty.json\n"
-        "PEBBLE_WFE_NONCEREJECT=15 PEBBLE_VA_SLEEPTIME=2 PEBBLE_AUTHZREUSE=50 "
+        "PEBBLE_WFE_NONCEREJECT=15 PEBBLE_VA_SLEEPTIME=1 PEBBLE_AUTHZREUSE=50 "
         'exec pebble -config /run/itqan/faulty.json -dnsserver "$ITQAN_ADDRESS:53"'
     )
     run = subprocess.Popen(
@@ -172,10 +176,9 @@ def faulty(copy: Copy, registry: Registry) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    address = copy.bash("getent hosts registrar | cut -d' ' -f1")
-    directory = f"https://{address}:14001/dir"
-    poll(lambda: copy.bash(f"curl -fsS {directory} || true"), 20, "the faulty authority")
-    yield directory
+    url = directory(copy).replace(":14000", ":14001")
+    poll(lambda: copy.bash(f"curl -fsS {url} || true"), 20, "the faulty authority")
+    yield url
     # ending the client of an exec leaves its process inside: that is found by its file
     subprocess.run(
         [
@@ -192,23 +195,37 @@ def faulty(copy: Copy, registry: Registry) -> Iterator[str]:
     run.wait(20)
 
 
-def issue(copy: Copy, directory: str) -> subprocess.CompletedProcess[str]:
-    """The lineage anew from an authority, by the unit's own words."""
+def directory(copy: Copy) -> str:
+    """The copy's own authority."""
+    address = copy.bash("getent hosts registrar | cut -d' ' -f1")
+    return f"https://{address}:14000/dir"
+
+
+def make_due(copy: Copy) -> None:
+    """As if another authority had signed the certificate: one that is right is not asked for again."""
+    conf = f"/etc/letsencrypt/renewal/{LINEAGE}.conf"
+    copy.bash(f"sed -i 's|^server = .*|server = https://another.test/dir|' {conf}")
+
+
+def issue(copy: Copy, authority: str, provider: str = "hostinger") -> subprocess.Popen[str]:
+    """The lineage anew from an authority, by the unit's own words; runs, its words on `stderr`."""
     domain = copy.outputs["domain"]
-    words = ["issue_certificate", LINEAGE, domain, f"admin@{domain}", directory, "hostinger", "1", ""]
-    apply = " ".join(f"'{word}'" for word in words)
-    # the runner sees no difference before or after, and so only says what apply said
-    command = [
-        "itqan-converge",
-        "certificates/test",
-        "cat /run/itqan-test || true",
-        "done",
-        f"{apply}; echo done >/run/itqan-test",
-    ]
-    copy.bash("rm -f /run/itqan-test")
-    return subprocess.run(
-        ["docker", "exec", copy.outputs["container"], *command], capture_output=True, text=True, check=False
+    words = ["issue_certificate", LINEAGE, domain, f"admin@{domain}", authority, provider, "1", ""]
+    apply = f"{shlex.join(words)}; touch {ISSUED}"
+    probe = f"test -e {ISSUED} && echo issued"
+    copy.bash(f"rm -f {ISSUED}")
+    return subprocess.Popen(
+        ["docker", "exec", copy.outputs["container"], "itqan-converge", "test/issue", probe, "issued", apply],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def finished(run: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and words of a run, once it has ended."""
+    _, said = run.communicate(timeout=120)
+    return run.returncode, said
 
 
 def test_only_the_stacks_records_change_and_no_certificate_is_asked_for(
@@ -276,23 +293,48 @@ def test_an_issue_that_fails_leaves_the_old_certificate_and_the_next_succeeds(
 ) -> None:
     served, zone = copy.served_certificate(), json.dumps(api.zone)
     copy.bash("sed -i 's/^wait = .*/wait = 1/' /etc/itqan/dns.ini")
+    make_due(copy)
     registry.stopped = True
-    refused = issue(copy, faulty)
+    status, said = finished(issue(copy, directory(copy)))
     registry.stopped = False
-    assert refused.returncode == 1
-    assert "itqan: certbot got no certificate for itqan.test" in refused.stderr
+    assert status == 1
+    assert "itqan-dns: not at every name server of itqan.test after 1 s (itqan:dns.wait)" in said
+    assert "itqan: certbot got no certificate for itqan.test" in said
     assert copy.served_certificate() == served
     assert json.dumps(api.zone) == zone
 
     def issued() -> bool:
-        done = issue(copy, faulty)
-        assert json.dumps(api.zone) == zone, done.stderr
-        if done.returncode:
+        status, said = finished(issue(copy, faulty))
+        assert json.dumps(api.zone) == zone, said
+        if status:
             assert copy.served_certificate() == served
-            assert "badNonce" in done.stderr, done.stderr
-        return done.returncode == 0
+            assert "badNonce" in said, said
+        return status == 0
 
     # certbot repeats a request with a refused nonce once; two refusals in a row end its run
     poll(issued, 100, "a certificate from an authority that refuses nonces")
     poll(lambda: copy.served_certificate() != served, 20, "the new certificate at nginx")
     assert registry.ask(CHALLENGE, "TXT") == []
+
+
+def test_by_hand_each_value_is_shown_while_certbot_waits_for_it(
+    copy: Copy, api: Hostinger, registry: Registry
+) -> None:
+    served, zone = copy.served_certificate(), json.dumps(api.zone)
+    api.requests.clear()
+    copy.bash("sed -i 's/^provider = .*/provider = manual/; s/^wait = .*/wait = 60/' /etc/itqan/dns.ini")
+    make_due(copy)
+    run = issue(copy, directory(copy), "manual")
+    assert run.stderr
+    entered, words = [], []
+    for line in run.stderr:
+        words.append(line)
+        if shown := re.search(r"enter beside .*: (\S+) (\d+) TXT (\S+)", line):
+            entered.append(shown.groups())
+            registry.update([f"update add {shown[1]}. {shown[2]} TXT {shown[3]}"])
+    assert run.wait(20) == 0, words
+    assert [name for name, _, _ in entered] == [f"{CHALLENGE}.{registry.domain}"] * 2
+    assert sum("no longer needed" in line for line in words) == 2
+    registry.update([f"update delete {CHALLENGE}.{registry.domain}. TXT"])
+    poll(lambda: copy.served_certificate() != served, 20, "the new certificate at nginx")
+    assert api.requests == [] and json.dumps(api.zone) == zone
