@@ -3,6 +3,7 @@
 itqan-dns records    standard input has the address records, one `name type address` a line
 itqan-dns present    certbot's --manual-auth-hook: one more TXT value, awaited at every name server
 itqan-dns withdraw   certbot's --manual-cleanup-hook: that value goes, others of its name stay
+itqan-dns check      whether a challenge could be answered: a failed one counts at the authority
 
 Settings stand in /etc/itqan/dns.ini, certbot's words in CERTBOT_DOMAIN and CERTBOT_VALIDATION.
 Needs Python 3.10 and dig, nothing else.
@@ -482,6 +483,13 @@ def _values(api: Hostinger, short: str) -> dict[str, str]:
     return {plain(r["content"], "TXT"): r["content"] for entry in entries for r in entry["records"]}
 
 
+def check(settings: Settings) -> None:
+    """Whether the provider answers and the zone has name servers; changes nothing. Raises Problem."""
+    if settings.provider == "hostinger":
+        Hostinger(settings).zone()
+    name_servers(settings)
+
+
 def tell_challenge(text: str) -> None:
     """To the file that the unit shows while certbot runs, and to certbot's log."""
     CHALLENGES.parent.mkdir(mode=0o700, exist_ok=True)
@@ -497,13 +505,15 @@ def say(text: str) -> None:
 
 def main(words: list[str]) -> int:
     """The exit status: 0, 1 with one line, 2 for wrong words."""
-    if len(words) != 1 or words[0] not in ("records", "present", "withdraw"):
-        say("usage: itqan-dns records|present|withdraw")
+    if len(words) != 1 or words[0] not in ("records", "present", "withdraw", "check"):
+        say("usage: itqan-dns records|present|withdraw|check")
         return 2
     try:
         settings = Settings.read(SETTINGS)
         if words[0] == "records":
             records(settings, sys.stdin)
+        elif words[0] == "check":
+            check(settings)
         else:
             name, value = challenge(os.environ, settings)
             (present if words[0] == "present" else withdraw)(settings, name, value)

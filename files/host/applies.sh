@@ -160,8 +160,10 @@ issue_certificate() {
         set_renewal "$1" "$5" "$6"
         return
     fi
-    log=$(mktemp)
     if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
+    # certbot asks the authority even when a hook fails, and failures are counted
+    if [ "$5" != rfc2136 ]; then /usr/local/sbin/itqan-dns check || refuse "$2: no certificate is asked for before that is settled"; fi
+    log=$(mktemp)
     if request_certificate "$@" 3>&2 >"$log" 2>&1; then rm -f "$log"; return; fi
     if grep -qE 'accountDoesNotExist|Account https://.* not found' "$log"; then
         # an authority that lost its memory (Pebble after a restart): our account there is worth nothing

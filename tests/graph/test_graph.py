@@ -31,7 +31,13 @@ SECTIONS = {
     "Software Stack": ["packages-pins", "packages-installed", "redis-service", "database-service"],
     "Directory Structure": ["host-directories"],
     "Environment Configuration (.env)": ["release-env"],
-    "Nginx Configuration": ["nginx-site", "nginx-sites", "nginx-service", "certificates-lineage"],
+    "Nginx Configuration": [
+        "nginx-site",
+        "nginx-sites",
+        "nginx-service",
+        "nginx-certificate",
+        "certificates-lineage",
+    ],
     "PHP-FPM Configuration": ["php-pool", "php-pools", "php-fpm-limits", "php-cli-limits", "php-service"],
     "Background Processes (Supervisor)": [
         "supervisor-itqan-worker",
@@ -55,6 +61,7 @@ EDGES = [
     ("packages-installed", "dns-records"),
     ("dns-records", "certificates-lineage"),
     ("certificates-lineage", "nginx-site"),
+    ("nginx-service", "nginx-certificate"),
     ("php-pool", "nginx-site"),
     ("database-schema", "release-code"),
     ("redis-service", "release-code"),

@@ -260,8 +260,9 @@ def certbots(bash: Bash, folder: Path, program: str) -> subprocess.CompletedProc
     names = (
         "set_renewal certificate_is_right probe_lineage request_certificate challenge_words issue_certificate"
     )
-    moved = f'for name in {names}; do eval "$(declare -f $name | sed "s|/etc/letsencrypt|{folder}|g")"; done'
-    return bash(f"{moved}\n{program}")
+    edit = f"s|/etc/letsencrypt|{folder}|g; s|/usr/local/sbin/itqan-dns check|client check|"
+    moved = f'for name in {names}; do eval "$(declare -f $name | sed "{edit}")"; done'
+    return bash(f"client() {{ true; }}\n{moved}\n{program}")
 
 
 def make_certificate(folder: Path, issuer: str, days: int, age: int = 0) -> None:
@@ -315,6 +316,17 @@ def test_a_valid_certificate_is_not_asked_for_again(
     assert (tmp_path / "asked").exists() is asked
     if not asked:
         assert "authenticator = manual" in (tmp_path / "renewal/site.conf").read_text()
+
+
+def test_what_cannot_be_answered_is_not_asked_for(bash: Bash, tmp_path: Path) -> None:
+    issue = ISSUE.format(server="https://acme.test/dir", issuer="''")
+    done = certbots(bash, tmp_path, f"{CERTBOT}\nclient() {{ say 'itqan-dns: 401'; return 1; }}\n{issue}")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "itqan-dns: 401",
+        "itqan: itqan.test: no certificate is asked for before that is settled",
+    ]
+    assert not (tmp_path / "asked").exists()
 
 
 def test_an_authority_that_the_settings_do_not_know_is_not_judged(bash: Bash, tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def _settings() -> client.Settings:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("word", ["records", "present", "withdraw"])
+    @pytest.mark.parametrize("word", ["records", "present", "withdraw", "check"])
     def test_a_token_that_is_not_accepted(self, api: Hostinger, run: Run, word: str) -> None:
         api.token = "another"
         status, said = run(word)
@@ -379,9 +379,17 @@ class TestErrors:
         assert "cannot be read" in said and "run `./itqan up`" in said
         assert "geheim" not in said
 
+    def test_a_check_changes_nothing(self, api: Hostinger, run: Run, world: NameServers) -> None:
+        assert run("check") == (0, "")
+        assert api.called() == ["GET itqan.test"]
+        world.names = []
+        status, said = run("check")
+        assert status == 1
+        assert "is the domain registered and delegated?" in said
+
     def test_wrong_words(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert client.main(["remove"]) == client.main([]) == 2
-        assert "usage: itqan-dns records|present|withdraw" in capsys.readouterr().err
+        assert "usage: itqan-dns records|present|withdraw|check" in capsys.readouterr().err
 
 
 class TestByHand:
