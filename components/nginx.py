@@ -29,8 +29,13 @@ def site_content(settings: Settings) -> str:
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
-    """The site, the list of enabled sites, the service."""
-    return [_site(settings), _enabled(settings), service_unit("nginx/service", "nginx")]
+    """The site, the list of enabled sites, the service, the certificate that it shows."""
+    return [
+        _site(settings),
+        _enabled(settings),
+        service_unit("nginx/service", "nginx"),
+        _certificate(settings),
+    ]
 
 
 def _site(settings: Settings) -> Unit:
@@ -53,6 +58,17 @@ def _site(settings: Settings) -> Unit:
             call("enable_site", name, *TEST),
             call("reload_service", *loaded),
         ),
+    )
+
+
+def _certificate(settings: Settings) -> Unit:
+    """What a browser gets is the lineage's file, whatever certbot, a reload and other sites did meanwhile."""
+    domain, lineage = settings.domain, settings.certificate.lineage
+    return Unit(
+        name="nginx/certificate",
+        probe=call("probe_served", domain, lineage),
+        expect=f"served {domain} the certificate of {lineage}",
+        apply=call("serve_certificate", domain, lineage),
     )
 
 

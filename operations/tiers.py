@@ -32,6 +32,8 @@ def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps
         raise OperationError(f"tests/{missing[0]} does not exist; tiers: {known}")
     if "browser" in tiers:
         _prepare_browser(steps)
+    if "conformance" in tiers:
+        _prepare_node(steps)
     if not CONTAINERS.isdisjoint(tiers):
         environment = {**environment, "ITQAN_TEST_BASE": _prepare_containers(steps)}
     command = [PYTHON, "-m", "pytest", *(arguments if _names_tests(arguments) else [*folders, *arguments])]
@@ -42,6 +44,13 @@ def _prepare_browser(steps: Steps) -> None:
     from .prepare.browser import require_browser
 
     require_browser(steps)
+
+
+def _prepare_node(steps: Steps) -> None:
+    """npm, which brings the server that an API's description is tried against."""
+    from .prepare.machine import require_program
+
+    require_program(steps, "npm", ("npm",), "the DNS client is tried against Prism, a package of npm")
 
 
 def _prepare_containers(steps: Steps) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -58,6 +59,16 @@ StackId = Annotated[
     str, text(r"[a-z][a-z0-9-]{3,63}", "a word of 4 to 64 lower case letters, digits, dashes, a letter first")
 ]
 SecretValue = Annotated[SecretStr, Field(min_length=1, description="a secret that is not empty")]
+
+
+def _header_safe(token: SecretStr) -> SecretStr:
+    """A token travels in an HTTP header."""
+    if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+        raise ValueError("(secret): allowed: a token without blanks, as the provider shows it")
+    return token
+
+
+Token = Annotated[SecretValue, AfterValidator(_header_safe)]
 
 
 def _whole_lines(key: SecretStr) -> SecretStr:

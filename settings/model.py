@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine, StackId, Surroundings
+from .fields import (
+    Domain,
+    EnvironmentName,
+    PrivateKey,
+    SecretValue,
+    SingleLine,
+    StackId,
+    Surroundings,
+    Token,
+)
 from .parts import (
     Application,
     Certificate,
@@ -98,6 +107,7 @@ class Settings(Part):
     ssh_host_private_key: PrivateKey | None = None
     registrar_private_key: PrivateKey | None = None
     tsig_secret: SecretValue | None = None
+    hostinger_token: Token | None = None
     app_key: SecretValue
     database_password: SecretValue
     reverb_app_id: SecretValue
@@ -131,6 +141,11 @@ class Settings(Part):
     def registrar_address(self) -> IPv4Address:
         """The address of a copy's registrar container."""
         return self.subnet[5]
+
+    @property
+    def zone(self) -> str:
+        """The zone that holds the domain's records; the domain itself if nothing else is said."""
+        return self.dns.zone or self.domain
 
     @property
     def name_server(self) -> IPv4Address | None:

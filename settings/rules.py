@@ -10,7 +10,7 @@ NAMESPACE = "itqan"
 
 def broken_rules(config: Mapping[str, Any]) -> list[str]:
     """One line for each rule between keys that the merged configuration breaks."""
-    return [*_program_rules(config), *_host_rules(config), *_rfc2136_rules(config)]
+    return [*_program_rules(config), *_host_rules(config), *_rfc2136_rules(config), *_zone_rules(config)]
 
 
 def _program_rules(config: Mapping[str, Any]) -> list[str]:
@@ -64,6 +64,20 @@ def _rfc2136_rules(config: Mapping[str, Any]) -> list[str]:
     ]
     if not config.get("tsigSecret"):
         problems.append(f"pulumi config set --secret {NAMESPACE}:tsigSecret    # provider rfc2136 needs it")
+    return problems
+
+
+def _zone_rules(config: Mapping[str, Any]) -> list[str]:
+    """The API needs a token; the domain lies in its zone."""
+    problems = []
+    if _at(config, "dns.provider") == "hostinger" and not config.get("hostingerToken"):
+        problems.append(
+            f"pulumi config set --secret {NAMESPACE}:hostingerToken    # provider hostinger needs it, "
+            "from hpanel.hostinger.com/profile/api"
+        )
+    domain, zone = config.get("domain"), _at(config, "dns.zone")
+    if zone and domain != zone and not str(domain).endswith(f".{zone}"):
+        problems.append(_line("dns.zone", f"{zone!r}: allowed: {domain}, or a zone that it lies in"))
     return problems
 
 

@@ -52,6 +52,7 @@ SECRETS: dict[str, Secret] = {
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, lambda: _ed25519_key("PKCS8")
     ),
     "tsigSecret": Secret("TSIG secret for the zone (base64, HMAC-SHA512)", DOCKER, lambda: _base64(64)),
+    "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
     "appKey": Secret("APP_KEY of the application (base64:…)", BOTH, _app_key),
     "databasePassword": Secret("DB_PASSWORD", BOTH, lambda: randomness.token_urlsafe(24)),
     "reverbAppId": Secret("REVERB_APP_ID", BOTH, lambda: str(100000 + randomness.randbelow(900000))),

@@ -43,6 +43,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "server": {"authorizedKeys": ["ssh-ed25519 AAAA someone's laptop"]},
         },
     ),
+    "prod-hostinger": ("prod", {"dns": {"provider": "hostinger"}}),
+    "prod-letsencrypt-staging": (
+        "prod",
+        {"certificate": {"directory": "https://acme-staging-v02.api.letsencrypt.org/directory"}, **RFC2136},
+    ),
     "prod-debian-root": (
         "prod",
         {
@@ -52,6 +57,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "staging": ("staging", {}),
+    "staging-hostinger": ("staging", {"dns": {"provider": "hostinger", "api": "https://192.0.2.1"}}),
     "staging-debian-strict": ("staging", {"platform": "debian-13", "hardening": "strict"}),
 }
 

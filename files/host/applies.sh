@@ -163,46 +163,92 @@ install_crontab() {
     if [ -n "$content" ]; then printf '%s\n' "$content" | crontab -u "$1" -; else crontab -r -u "$1" 2>/dev/null || true; fi
 }
 
-# refuse_records RECORD…: what the person who keeps the zone has to enter
-refuse_records() {
-    say "itqan: these records are not what the world sees; enter them where the zone is kept, then run this again:"
-    printf '  %s\n' "$@" >&2
-    exit 1
-}
-
 # update_records SERVER: a dynamic update (nsupdate's own words on standard input)
 update_records() {
     if ! wait_until 30 dig +time=1 +tries=1 "@$1" . SOA; then refuse "name server $1 does not answer"; fi
     nsupdate -v
 }
 
-# issue_certificate LINEAGE DOMAIN EMAIL DIRECTORY SECONDS: the wildcard by DNS-01, SECONDS for the record to spread
+# issue_certificate LINEAGE DOMAIN EMAIL DIRECTORY PROVIDER SECONDS ISSUER: the wildcard by DNS-01, PROVIDER being who
+# keeps the records, SECONDS the time that dynamic updates need to spread. An authority counts what it issues and every
+# challenge that fails: a certificate that is right already is not asked for again, only its renewal is set.
 issue_certificate() {
     local log account
-    log=$(mktemp)
+    if certificate_is_right "$@"; then
+        set_renewal "$1" "$5" "$6"
+        return
+    fi
     if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
-    if request_certificate "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
-    if grep -q accountDoesNotExist "$log"; then
+    # certbot asks the authority even when a hook fails, and failures are counted
+    if [ "$5" != rfc2136 ]; then /usr/local/sbin/itqan-dns check || refuse "$2: no certificate is asked for before that is settled"; fi
+    log=$(mktemp)
+    if request_certificate "$@" 3>&2 >"$log" 2>&1; then rm -f "$log"; return; fi
+    if grep -qE 'accountDoesNotExist|Account https://.* not found' "$log"; then
         # an authority that lost its memory (Pebble after a restart): our account there is worth nothing
         account=/etc/letsencrypt/accounts/$(sed -E 's|https://([^/]+).*|\1|' <<<"$4")
         set_aside "$account"
-        if request_certificate "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
+        if request_certificate "$@" 3>&2 >"$log" 2>&1; then rm -f "$log"; return; fi
     fi
     tail -n 20 "$log" >&2
+    # a hook's own reason last, where it is read first
+    grep -o 'itqan-dns: .*' "$log" | sort -u >&2 || true
     rm -f "$log"
     refuse "certbot got no certificate for $2; its words stand above, the old one (if any) stays"
 }
+certificate_is_right() {
+    local wanted="certificate $1 DNS:*.$2 DNS:$2"$'\n'"certificate $1 lasts"
+    if [ -n "$7" ]; then wanted+=$'\n'"certificate $1 of $7"; fi
+    [ "$(probe_lineage "$1" ${7:+issuer})" = "$wanted" ] && grep -qsxF "server = $4" "/etc/letsencrypt/renewal/$1.conf"
+}
 request_certificate() {
+    local words pid='' status=0
+    mapfile -t words < <(challenge_words "$5" "$6")
+    if [ "$5" = manual ]; then
+        # certbot shows a hook's words when the hook has ended; who enters the record needs them before
+        install -d -m 700 /run/itqan
+        : >/run/itqan/challenges
+        tail --pid=$$ -n +1 -f /run/itqan/challenges >&3 2>/dev/null &
+        pid=$!
+    fi
     certbot certonly -n --agree-tos -m "$3" --server "$4" --cert-name "$1" -d "$2" -d "*.$2" --force-renewal \
-        --renew-with-new-domains \
-        --dns-rfc2136 --dns-rfc2136-credentials /etc/letsencrypt/rfc2136.ini --dns-rfc2136-propagation-seconds "$5" </dev/null
+        --renew-with-new-domains "${words[@]}" </dev/null || status=$?
+    if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; fi
+    return "$status"
 }
 
-# refuse_certificate LINEAGE: with manual DNS nobody can answer the DNS-01 challenge
-refuse_certificate() {
-    refuse "certificate $1 is not as the settings ask, and with itqan:dns.provider manual nothing can answer the DNS-01 challenge: \
-set provider rfc2136, or issue it by hand with certbot certonly --manual --cert-name $1"
+# challenge_words PROVIDER SECONDS: how certbot answers a DNS-01 challenge, a word a line
+challenge_words() {
+    if [ "$1" = rfc2136 ]; then
+        printf '%s\n' --dns-rfc2136 --dns-rfc2136-credentials /etc/letsencrypt/rfc2136.ini --dns-rfc2136-propagation-seconds "$2"
+    else
+        printf '%s\n' --manual --preferred-challenges dns \
+            --manual-auth-hook '/usr/local/sbin/itqan-dns present' --manual-cleanup-hook '/usr/local/sbin/itqan-dns withdraw'
+    fi
 }
+
+# set_renewal LINEAGE PROVIDER SECONDS: how certbot answers the challenge from the next renewal on, in its own file
+# (`certbot reconfigure` is not in 1.21, and asks Let's Encrypt for a try)
+set_renewal() {
+    local conf=/etc/letsencrypt/renewal/$1.conf lines
+    if [ "$2" = rfc2136 ]; then
+        lines="authenticator = dns-rfc2136\ndns_rfc2136_credentials = /etc/letsencrypt/rfc2136.ini\ndns_rfc2136_propagation_seconds = $3"
+    else
+        lines='authenticator = manual\npref_challs = dns-01,'
+        lines+='\nmanual_auth_hook = /usr/local/sbin/itqan-dns present\nmanual_cleanup_hook = /usr/local/sbin/itqan-dns withdraw'
+    fi
+    sed -E -e '/^(authenticator|pref_challs|manual_[a-z]+_hook|dns_rfc2136_[a-z_]+) =/d' -e "s|^\\[renewalparams\\]\$|&\n$lines|" "$conf" \
+        | place "$conf" "$(stat -c %U:%G "$conf")" "$(stat -c %a "$conf")"
+}
+
+# serve_certificate NAME LINEAGE: nginx shows the lineage's certificate; a reload returns before it does
+serve_certificate() {
+    nginx -t -q
+    systemctl reload-or-restart nginx
+    if ! wait_until 15 served_now "$@"; then
+        refuse "port 443 shows for $1: $(probe_served "$@"); does another site or server answer for it? see \`nginx -T\`"
+    fi
+}
+served_now() { [ "$(probe_served "$@")" = "served $1 the certificate of $2" ]; }
 
 # trust_root URL AUTHORITY: the root of the copy's own authority becomes one of the system's; AUTHORITY signs its endpoint
 trust_root() {

@@ -175,12 +175,12 @@ program_states() {
 
 # probe_groups GROUP…: programs that Supervisor has and that are not named
 probe_groups() {
-    local group unknown=''
+    local group further=''
     while read -r group; do
-        if [[ " $* " != *" $group "* ]]; then unknown+=" $group"; fi
+        if [[ " $* " != *" $group "* ]]; then further+=" $group"; fi
     done < <(supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<name>group</name>|\n|g' \
         | sed -nE 's|^[[:space:]]*<value><string>([^<]*).*|\1|p' | LC_ALL=C sort -u)
-    printf 'further programs%s\n' "${unknown:- none}"
+    printf 'further programs%s\n' "${further:- none}"
 }
 
 # The 18 privileges that ALL has on a schema in MySQL 8.0; MariaDB has some more.
@@ -214,22 +214,65 @@ probe_records() {
         | awk '$4 == "A" || $4 == "AAAA" {sub(/\.$/, "", $1); print "record", $1, $4, $5}' | LC_ALL=C sort -u
 }
 
-# probe_lineage NAME [renewal]: a certbot lineage: names, whether it lasts 20 days more, and how it is renewed
+# probe_zone SERVER ZONE NAME TYPE [NAME TYPE]…: what every name server of a zone answers; SERVER knows which these are
+# ('' = the host's own resolver). A record that not all of them have says how many do: a cache may hold either.
+probe_zone() {
+    local server=$1 zone=$2 servers
+    shift 2
+    mapfile -t servers < <(dig +time=2 +tries=2 +short ${server:+"@$server"} "$zone" NS 2>/dev/null | grep -v '^;')
+    if ((${#servers[@]} == 0)); then printf 'zone %s has no name server\n' "$zone"; fi
+    for server in "${servers[@]}"; do probe_records "$server" "$@" & done \
+        | LC_ALL=C sort | uniq -c | awk -v all="${#servers[@]}" '
+            {count = $1; sub(/^ *[0-9]+ /, ""); print $0 (count == all ? "" : " at " count " of " all " name servers")}'
+}
+
+# probe_lineage NAME [issuer] [renewal]: a certbot lineage: names, whether it lasts, who signed it, how it is renewed.
+# certbot renews when a third of the lifetime is left (30 of 90 days; 1.21 always at 30 days), and its timer runs twice a
+# day: a healthy host always has more than a third less two days, with shorter lifetimes too, and less is a renewal
+# that has failed for two days.
 probe_lineage() {
-    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names
+    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names from='' to='' left issuer=''
     if ! [ -s "$folder/fullchain.pem" ]; then
         printf 'certificate %s absent\n' "$1"
         return
     fi
     names=$(openssl x509 -in "$folder/fullchain.pem" -noout -ext subjectAltName 2>/dev/null | grep -o 'DNS:[^, ]*' | LC_ALL=C sort | tr '\n' ' ')
     printf 'certificate %s %s\n' "$1" "${names% }"
-    if openssl x509 -in "$folder/fullchain.pem" -noout -checkend 1728000 >/dev/null 2>&1; then
-        printf 'certificate %s lasts 20 days\n' "$1"
+    { read -r from && read -r to && read -r issuer; } < <(openssl x509 -in "$folder/fullchain.pem" -noout -dates -issuer 2>/dev/null)
+    from=$(date -d "${from#*=}" +%s 2>/dev/null || echo 0) to=$(date -d "${to#*=}" +%s 2>/dev/null || echo 0)
+    left=$((to - $(date +%s)))
+    if ((3 * left >= to - from - 3 * 2 * 86400 && left > 0)); then
+        printf 'certificate %s lasts\n' "$1"
     else
-        printf 'certificate %s ends within 20 days\n' "$1"
+        printf 'certificate %s ends in %d days\n' "$1" $((left / 86400))
     fi
-    if [ "${2-}" != renewal ]; then return; fi
-    sed -n 's/^\(server\|authenticator\) = \(.*\)/renewal \1 \2/p' "$conf" 2>/dev/null | LC_ALL=C sort
+    if [[ " $* " = *' issuer '* ]]; then printf 'certificate %s of %s\n' "$1" "$(issuer_name "$issuer")"; fi
+    if [[ " $* " != *' renewal '* ]]; then return; fi
+    sed -n 's/^\(server\|authenticator\|manual_[a-z]*_hook\) = \(.*\)/renewal \1 \2/p' "$conf" 2>/dev/null | LC_ALL=C sort
+}
+
+# issuer_name ISSUER: an authority by the name that the settings know it by, whatever its intermediate is called
+issuer_name() {
+    case $1 in
+        *STAGING*) echo letsencrypt-staging ;;
+        *Let?s\ Encrypt*) echo letsencrypt ;;
+        *Pebble*) echo pebble ;;
+        *) printf '%s\n' "${1#issuer=}" ;;
+    esac
+}
+
+# probe_served NAME LINEAGE: whether what port 443 shows for a name is a lineage's certificate
+probe_served() {
+    local served wanted
+    served=$(timeout 2 openssl s_client -connect 127.0.0.1:443 -servername "$1" </dev/null 2>/dev/null | openssl x509 -noout -serial -fingerprint -sha256 2>/dev/null)
+    wanted=$(openssl x509 -in "/etc/letsencrypt/live/$2/cert.pem" -noout -serial -fingerprint -sha256 2>/dev/null)
+    if [ -z "$served" ]; then
+        printf 'served %s nothing\n' "$1"
+    elif [ "$served" = "$wanted" ]; then
+        printf 'served %s the certificate of %s\n' "$1" "$2"
+    else
+        printf 'served %s another certificate, %s\n' "$1" "${served%%$'\n'*}"
+    fi
 }
 
 # probe_crontab USER FOLDER: a user's crontab, and how many lines of all crontabs run the scheduler of the application
