@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from settings import Settings
 
 from .keys import public_key
-from .render import text
+from .render import PROBES, text
 from .unit import Unit
 
 TIMEOUT = 60  # seconds for all probes together
@@ -74,7 +74,8 @@ class State:
 def script(units: Iterable[Unit]) -> str:
     """The bash program that runs every probe side by side and prints lines `name piece`."""
     probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
-    return f"{text('host/probes.sh')}\n{text('host/observe.sh')}\n{probes}\nwait\nprintf 'done\\n'\n"
+    library = "\n".join(text(name) for name in (*PROBES, "host/observe.sh"))
+    return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
 
 
 def parse(output: bytes, units: Iterable[Unit]) -> list[State]:

@@ -44,7 +44,9 @@ def text(name: str) -> str:
     return (FILES / name).read_text()
 
 
-LIBRARY = ("host/probes.sh", "host/base.sh", "host/apt.sh", "host/applies.sh")
+# What looks at the host, and what changes it.
+PROBES = ("host/packages.sh", "host/probes.sh")
+LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh")
 
 
 def host_script(name: str) -> str:

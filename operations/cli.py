@@ -94,7 +94,7 @@ def env(arguments: argparse.Namespace) -> int:
 
 
 def test(arguments: argparse.Namespace) -> int:
-    """Run the tests: all, or the tiers named (unit, graph, lint, conformance, e2e, soak)"""
+    """Run the tests: all, or the tiers named (unit, graph, lint, archive, conformance, e2e, soak)"""
     from .tiers import run_tests
 
     steps = Steps()

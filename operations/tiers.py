@@ -10,9 +10,9 @@ from .paths import PYTHON, ROOT
 from .steps import Steps
 
 # In the order of a run: what fails soonest comes first.
-TIERS = ("unit", "graph", "lint", "conformance", "e2e")
+TIERS = ("unit", "graph", "lint", "archive", "conformance", "e2e")
 # Tiers that run containers.
-CONTAINERS = frozenset({"conformance", "e2e", "soak"})
+CONTAINERS = frozenset({"archive", "conformance", "e2e", "soak"})
 # Only when asked for.
 FURTHER_TIERS = ("soak",)
 

@@ -11,7 +11,7 @@ import pytest
 
 from components import nginx
 from components.platform import Platform
-from components.render import LIBRARY, text
+from components.render import LIBRARY, PROBES, text
 from components.server import server_units
 from components.unit import Unit, call, create_text, file_unit, lines, remove_text
 from settings import Settings
@@ -142,7 +142,7 @@ def test_probes_only_look(any_units: list[Unit]) -> None:
 
 
 def test_the_probes_of_the_library_only_look() -> None:
-    code = re.sub(r"(?m)(^|\s)#.*$", "", text("host/probes.sh") + text("host/observe.sh"))
+    code = re.sub(r"(?m)(^|\s)#.*$", "", "".join(map(text, (*PROBES, "host/observe.sh"))))
     commands = re.findall(
         r"(?:^|[;|&({!]|\$\(|\b(?:then|do|else|if|xargs|sudo|exec|env)\b)\s*([a-z][a-z_-]*)",
         code,
