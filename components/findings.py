@@ -9,18 +9,23 @@ from dataclasses import dataclass
 from settings import Program, Settings
 
 from .observation import State
+from .platform import load_platform
 from .unit import Unit, call, lines
 
 # What Laravel's env() and a cast to bool take for false (Illuminate\Support\Env).
 FALSE = frozenset({"false", "(false)", "0", "", "empty", "(empty)", "null", "(null)"})
 REVERB = re.compile(r"php artisan reverb:start\b")
 HOST_OPTION = re.compile(r"--host[= ](\S+)")
+# Epoch, and what the distribution adds to a version.
+UPSTREAM = re.compile(r"^\d+:|[-+~].*$")
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})
-FIREWALL, PROCESSES, DEBUG, CONFERENCE = (
+FIREWALL, PROCESSES, DEBUG, CONFERENCE, VERSIONS, WITHHELD = (
     "audit/firewall",
     "audit/processes",
     "audit/debug",
     "audit/conference",
+    "audit/versions",
+    "audit/withheld",
 )
 
 
@@ -46,6 +51,8 @@ def findings(settings: Settings, states: Iterable[State] = ()) -> list[Finding]:
     """
     found = {state.unit.name: state.found for state in states}
     return [
+        *_versions(settings, found),
+        *_withheld(found),
         *_environment(settings),
         *_debug(settings, found),
         *_reverb(settings, found),
@@ -57,7 +64,12 @@ def findings(settings: Settings, states: Iterable[State] = ()) -> list[Finding]:
 
 def probes(settings: Settings) -> list[Unit]:
     """What findings need to know of the host beyond the units; nothing is expected of it."""
+    followed = sorted(
+        package.name for package in load_platform(settings.platform).packages if package.follows
+    )
     probe = {
+        VERSIONS: call("probe_versions", *followed),
+        WITHHELD: call("probe_withheld", *followed),
         # Rules are not listed: that would load the kernel's modules for them.
         FIREWALL: lines(
             "if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then echo ufw; fi",
@@ -70,6 +82,41 @@ def probes(settings: Settings) -> list[Unit]:
         name = f"conference.{settings.domain}"
         probe[CONFERENCE] = call("probe_records", settings.name_server or "", name, "A")
     return [Unit(name, text, expect="", apply="") for name, text in probe.items()]
+
+
+def _versions(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    """Versions that differ from the document's within what the pins allow."""
+    platform = load_platform(settings.platform)
+    if platform.substitutions:  # the platform's file says so itself
+        return []
+    products = {package.name: package.follows for package in platform.packages if package.follows}
+    seen = {}
+    for line in found.get(VERSIONS, "").splitlines():
+        name, version = line.split()
+        seen[products.get(name, name)] = UPSTREAM.sub("", version)
+    return [
+        Finding(
+            "Software Stack",
+            f"{product} is {version}, the document says {documented}: sources drop old patch levels, and its "
+            "minor version is what is pinned",
+            _set(settings, f"--path --type string itqan:software.{product} {version}"),
+        )
+        for product, version in sorted(seen.items())
+        if version != (documented := str(getattr(settings.software, product)))
+    ]
+
+
+def _withheld(found: Mapping[str, str]) -> list[Finding]:
+    """Updates within the pinned version that `apt upgrade` and unattended-upgrades skip."""
+    rows = [line.split() for line in found.get(WITHHELD, "").splitlines()]
+    if not rows:
+        return []
+    names = " ".join(name for name, _ in rows)
+    updates = ", ".join(f"{name} {newer}" for name, newer in rows)
+    text = f"held packages get no updates by themselves, security updates neither; waiting: {updates}"
+    # apt lets go of what it is told to change
+    update = f"sudo apt-get install --only-upgrade --allow-change-held-packages {names}"
+    return [Finding("Software Stack", text, f"{update} && sudo apt-mark hold {names}")]
 
 
 def _environment(settings: Settings) -> list[Finding]:

@@ -31,7 +31,7 @@ def _deb822(source: Source) -> str:
 
 def _sources(platform: Platform) -> Unit:
     """Sources beside the distribution's; a key is accepted only with the fingerprint of the platform file."""
-    probes, expect, apply = [], [], []
+    probes, expect, fetch, write = [], [], [], []
     for source in platform.sources:
         path = f"/etc/apt/sources.list.d/{source.name}.sources"
         fingerprints = sorted(key.fingerprint for key in source.keys)
@@ -41,12 +41,10 @@ def _sources(platform: Platform) -> Unit:
             file_line(path, "root:root", "644", _deb822(source)),
         ]
         keys = [part for key in source.keys for part in (key.fingerprint, key.url)]
-        apply += [
-            call("own_source", path, source.uri),
-            call("fetch_keyring", _keyring(source), *keys),
-            _write(path, _deb822(source)),
-        ]
-    return Unit("packages/sources", lines(*probes), lines(*expect), lines("apt_bootstrap", *apply))
+        fetch.append(call("fetch_keyring", _keyring(source), *keys))
+        write += [call("own_source", path, source.uri), _write(path, _deb822(source))]
+    # all keys first: a wrong one leaves the host with the sources it had
+    return Unit("packages/sources", lines(*probes), lines(*expect), lines("apt_bootstrap", *fetch, *write))
 
 
 def _write(path: str, content: str) -> str:
@@ -56,9 +54,9 @@ def _write(path: str, content: str) -> str:
 def _pins(settings: Settings, platform: Platform) -> Unit:
     """Versions of the document as apt preferences (apt_preferences(5): 1001 goes down to the version too)."""
     entries = [
-        f"Package: {package.name}\nPin: version {_glob(version)}\nPin-Priority: 1001\n"
+        f"Package: {names}\nPin: version {_glob(version)}\nPin-Priority: 1001\n"
         for package in platform.wanted(settings)
-        if (version := package.version(settings))
+        if (version := package.version(settings)) and (names := " ".join((package.name, *package.family)))
     ]
     header = f"# {managed('components/packages.py')}\n"
     return file_unit("packages/pins", "/etc/apt/preferences.d/itqan", header + "\n".join(entries))
@@ -73,14 +71,15 @@ def _installed(settings: Settings, platform: Platform) -> Unit:
     """All packages in one transaction; the followed ones are held so that an upgrade leaves them alone."""
     wanted = platform.wanted(settings)
     held = sorted(package.name for package in wanted if package.follows)
+    specs = [_spec(package, settings) for package in wanted]
     return Unit(
         name="packages/installed",
-        probe=lines(call("probe_package", *(_spec(p, settings) for p in wanted)), call("probe_held", *held)),
+        probe=lines(call("probe_package", *specs), call("probe_held", *held)),
         expect=lines(
             *(f"package {p.name} {p.version(settings) or 'installed'}" for p in wanted),
             f"held {' '.join(held)}",
         ),
-        apply=lines(call("apt_install", *(p.name for p in wanted)), call("apt-mark", "-q", "hold", *held)),
+        apply=lines(call("apt_install", *specs), call("hold_packages", *held)),
     )
 
 

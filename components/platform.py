@@ -46,11 +46,15 @@ class Source(_Data):
 
 
 class Package(_Data):
-    """A package; `follows` names a key of `software`, `precision` how many numbers of that version count."""
+    """A package; `follows` names a key of `software`, `precision` how many numbers of that version count.
+
+    `family`: patterns of the packages that come from the same source and have to have its version, too.
+    """
 
     name: str
     follows: str | None = None
     precision: int = 3
+    family: tuple[str, ...] = ()
 
     def version(self, settings: Settings) -> str | None:
         """The upstream version that is wanted, or None for the distribution's own."""

@@ -45,7 +45,7 @@ def text(name: str) -> str:
 
 
 # What observations need, and what the runner needs beyond that.
-PROBES = ("host/probes.sh", "host/owner.sh", "host/preflight.sh")
+PROBES = ("host/packages.sh", "host/probes.sh", "host/owner.sh", "host/preflight.sh")
 LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh")
 
 

@@ -18,6 +18,8 @@ from .unit import Unit
 ROOT = Path(__file__).resolve().parent.parent
 CONTEXT = Path(".itqan/context")  # relative: the state then does not depend on where the checkout is
 TRUST = Path("/usr/local/share/ca-certificates")
+# What the package units call, and nothing more: a change of it makes new images.
+PACKAGE_LIBRARY = ("host/packages.sh", "host/base.sh", "host/apt.sh")
 UNIFIED_CGROUPS = Path("/sys/fs/cgroup/cgroup.controllers")
 
 
@@ -43,7 +45,7 @@ def context_files(units: list[Unit]) -> dict[str, bytes]:
     files = {
         "Dockerfile": text("staging/Dockerfile").encode(),
         "registrar.sh": text("staging/registrar.sh").encode(),
-        "packages/lib.sh": f"{text('host/base.sh')}\n{text('host/apt.sh')}".encode(),
+        "packages/lib.sh": "\n".join(map(text, PACKAGE_LIBRARY)).encode(),
         "packages/apply.sh": package_script(units).encode(),
         "trust/README": b"Authorities that the machine which builds the image trusts in addition.\n",
     }

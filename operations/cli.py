@@ -139,7 +139,7 @@ def env(arguments: argparse.Namespace) -> int:
 
 
 def test(arguments: argparse.Namespace) -> int:
-    """Run the tests: all, or the tiers named (unit, graph, lint, conformance, e2e, vps, soak)"""
+    """Run the tests: all tiers but soak and parity, or those that are named"""
     from .tiers import run_tests
 
     steps = Steps()

@@ -120,24 +120,6 @@ probe_check() {
     if "$@" >/dev/null 2>&1; then printf '%s ok\n' "$name"; else printf '%s failed\n' "$name"; fi
 }
 
-# probe_package NAME[=VERSION]…: installed packages; one of the wanted upstream version prints that version
-probe_package() {
-    local spec name want state
-    declare -A installed=()
-    while read -r name state; do installed[$name]=$state; done < <(
-        dpkg-query -W -f='${Package} ${db:Status-Abbrev}${Version}\n' "${@%%=*}" 2>/dev/null | sed -n 's/^\([^ ]*\) [hi]i */\1 /p'
-    )
-    for spec; do
-        name=${spec%%=*} want=
-        if [[ $spec = *=* ]]; then want=${spec#*=}; fi
-        state=${installed[$name]-absent}
-        if [ "$state" != absent ] && { [ -z "$want" ] || [[ ${state#*:} = "$want"[-+~.]* ]] || [ "${state#*:}" = "$want" ]; }; then
-            state=${want:-installed}
-        fi
-        printf 'package %s %s\n' "$name" "$state"
-    done
-}
-
 # sql_root WORD…: the client as the server's administrator. Debian's and Ubuntu's maintenance account works where root
 # has a password, too; without that file root logs in by its socket.
 sql_root() {
@@ -310,17 +292,6 @@ probe_login_key() {
     else
         printf 'login key of %s absent\n' "$1"
     fi
-}
-
-# probe_keyring PATH: fingerprints of the keys in a keyring of apt
-probe_keyring() {
-    printf 'keyring %s%s\n' "$1" "$(gpg --batch --no-options --no-default-keyring --trust-model always --show-keys --with-colons "$1" 2>/dev/null | awk -F: \
-        '$1 == "pub" {primary = 1} $1 == "fpr" && primary {print " " $10; primary = 0}' | LC_ALL=C sort | tr -d '\n')"
-}
-
-# probe_held PACKAGE…: which of these are held (dpkg knows; apt-mark would read all package lists for it)
-probe_held() {
-    printf 'held%s\n' "$(dpkg-query -W -f='${db:Status-Want} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^hold / /p' | LC_ALL=C sort | tr -d '\n')"
 }
 
 # probe_listening PORT: whether a TCP port is open on loopback only

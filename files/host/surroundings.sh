@@ -4,7 +4,7 @@
 look_logins() {
     awk -F: '
         FNR == NR {if ($2 ~ /^[$]/) password[$1] = " password"; next}
-        $7 !~ /(nologin|false|sync)$/ {print "login", $1, "uid", $3, ($7 == "" ? "/bin/sh" : $7) password[$1]}
+        $7 !~ /(nologin|false|[/]sync)$/ {print "login", $1, "uid", $3, ($7 == "" ? "/bin/sh" : $7) password[$1]}
     ' /etc/shadow /etc/passwd | LC_ALL=C sort
 }
 
@@ -100,7 +100,7 @@ WHERE global_value_origin = 'SQL'"
 JOIN performance_schema.global_variables g USING (variable_name) WHERE v.variable_source IN ('DYNAMIC', 'PERSISTED')"
     fi
     sql "SELECT CONCAT('account ', a.user, '@', a.host, IFNULL((SELECT IF(SUM(privilege_type IN ('SUPER', 'CREATE USER', 'FILE', \
-'SHUTDOWN')) = 4, ' ALL on *', IF(COUNT(*) > 1 OR MAX(privilege_type) <> 'USAGE', ' SOME on *', '')) FROM information_schema.user_privileges \
+'SHUTDOWN')) = 4, ' ALL on *', IF(MAX(privilege_type = 'USAGE') = 0, ' SOME on *', '')) FROM information_schema.user_privileges \
 WHERE grantee = CONCAT('''', a.user, '''@''', a.host, '''')), ''), IFNULL((SELECT GROUP_CONCAT(DISTINCT CONCAT(' on ', table_schema) \
 ORDER BY table_schema SEPARATOR '') FROM information_schema.schema_privileges WHERE grantee = CONCAT('''', a.user, '''@''', a.host, '''')), '')) \
 FROM mysql.user a ORDER BY 1; $by_hand ORDER BY 1"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.render import FILES, LIBRARY, host_script, text
+from components.render import FILES, LIBRARY, PROBES, host_script, text
 from components.staging import context_files
 from components.unit import Unit
 from settings import Settings
@@ -77,7 +77,7 @@ def test_templates_of_programs(tmp_path: Path, staging_units: dict[str, Unit]) -
 
 def test_the_observation(tmp_path: Path) -> None:
     path = tmp_path / "observation.sh"
-    path.write_text(f"#!/bin/bash\n{text('host/probes.sh')}\n{text('host/observe.sh')}\n")
+    path.write_text("\n".join(("#!/bin/bash", *map(text, (*PROBES, "host/observe.sh")))))
     assert shellcheck(path, exclude=ELSEWHERE) == ""
 
 

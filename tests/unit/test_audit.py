@@ -14,7 +14,17 @@ from typing import Any
 
 import pytest
 
-from components.findings import CONFERENCE, DEBUG, FIREWALL, PROCESSES, Finding, findings, probes
+from components.findings import (
+    CONFERENCE,
+    DEBUG,
+    FIREWALL,
+    PROCESSES,
+    VERSIONS,
+    WITHHELD,
+    Finding,
+    findings,
+    probes,
+)
 from components.observation import State, parse, script
 from components.platform import Platform
 from components.surroundings import Unknown, judged
@@ -100,6 +110,9 @@ class TestFindings:
             ),
             ({"host__directories": "directory /home/deploy/backups deploy:deploy 755"}, "Backup"),
             ({"audit__conference": "record conference.itqanway.com A 72.62.92.156"}, "Key URLs"),
+            ({"audit__versions": "php8.4-fpm 8.4.17-1+deb.sury.org"}, "Software Stack"),
+            ({"audit__versions": "npm 10.8.3"}, "Software Stack"),
+            ({"audit__withheld": "nginx 1.18.0-6ubuntu14.7"}, "Software Stack"),
         ],
     )
     def test_of_what_the_host_shows(self, strict: Settings, found: dict[str, str], section: str) -> None:
@@ -117,10 +130,20 @@ class TestFindings:
             {"host__directories": "directory /home/deploy/backups deploy:deploy 750"},
             {"host__directories": "directory /home/deploy/backups absent"},
             {"audit__conference": "record conference.itqanway.com A 192.0.2.7"},
+            {"audit__versions": "redis-server 5:6.0.16-1ubuntu1.1\nphp8.4-fpm 8.4.16-1+x\nnpm 10.8.2"},
         ],
     )
     def test_none_of_a_host_that_is_right(self, strict: Settings, found: dict[str, str]) -> None:
         assert findings(strict, seen(**found)) == []
+
+    def test_a_platform_with_substitutions_names_its_versions_itself(self, stack: Make) -> None:
+        settings = stack("prod", hardening="strict", platform="debian-13")
+        assert findings(settings, seen(audit__versions="php8.4-fpm 8.4.28-1~deb13u1")) == []
+
+    def test_an_update_that_a_hold_keeps_back_is_named_with_the_lines_for_it(self, strict: Settings) -> None:
+        (made,) = findings(strict, seen(audit__withheld="nginx 1.18.0-6ubuntu14.7\nredis-server 5:6.0.16-2"))
+        assert "security" in made.text and "nginx 1.18.0-6ubuntu14.7, redis-server 5:6.0.16-2" in made.text
+        assert made.line.endswith("nginx redis-server && sudo apt-mark hold nginx redis-server")
 
     def test_each_has_one_line(self, any_settings: Settings) -> None:
         for finding in findings(any_settings):
@@ -128,10 +151,10 @@ class TestFindings:
 
     def test_probes_answer_on_a_foreign_host_and_expect_nothing(self, prod: Settings) -> None:
         asked = [unit for unit in probes(prod) if unit.name != CONFERENCE]  # asks a name server
-        assert [unit.name for unit in asked] == [FIREWALL, PROCESSES, DEBUG]
+        assert [unit.name for unit in asked] == [VERSIONS, WITHHELD, FIREWALL, PROCESSES, DEBUG]
         done = subprocess.run(["bash"], input=script(asked).encode(), capture_output=True, check=True)
         assert done.stderr == b""
-        assert len(parse(done.stdout, asked)) == 3
+        assert len(parse(done.stdout, asked)) == 5
 
     def test_a_record_of_the_stack_is_asked_for_once(self, staging: Settings) -> None:
         assert CONFERENCE not in [unit.name for unit in probes(staging)]

@@ -17,18 +17,18 @@ Units = Callable[[Settings], dict[str, Unit]]
 
 def pins(unit: Unit) -> dict[str, str]:
     """Package and pattern of every entry of the preferences."""
-    return dict(re.findall(r"Package: (\S+)\nPin: version (\S+)\nPin-Priority: 1001\n", unit.payload or ""))
+    return dict(re.findall(r"Package: (.+)\nPin: version (\S+)\nPin-Priority: 1001\n", unit.payload or ""))
 
 
 def test_the_documents_versions_are_pinned(prod_units: dict[str, Unit]) -> None:
     assert pins(prod_units["packages/pins"]) == {
-        "nginx": "/^([0-9]+:)?1[.]18[.]0([-+~.]|$)/",
+        "nginx nginx-* libnginx-mod-*": "/^([0-9]+:)?1[.]18[.]0([-+~.]|$)/",
         "php8.4-fpm": "/^([0-9]+:)?8[.]4([-+~.]|$)/",
         "php8.4-cli": "/^([0-9]+:)?8[.]4([-+~.]|$)/",
-        "mysql-server-8.0": "/^([0-9]+:)?8[.]0([-+~.]|$)/",
-        "mysql-client-8.0": "/^([0-9]+:)?8[.]0([-+~.]|$)/",
-        "redis-server": "/^([0-9]+:)?6[.]0[.]16([-+~.]|$)/",
-        "nodejs": "/^([0-9]+:)?20[.]19[.]6([-+~.]|$)/",
+        "mysql-server-8.0 mysql-server-core-8.0": "/^([0-9]+:)?8[.]0([-+~.]|$)/",
+        "mysql-client-8.0 mysql-client-core-8.0": "/^([0-9]+:)?8[.]0([-+~.]|$)/",
+        "redis-server redis-tools": "/^([0-9]+:)?6[.]0[.]16([-+~.]|$)/",
+        "nodejs": "/^([0-9]+:)?20[.]19([-+~.]|$)/",
     }
 
 
@@ -49,7 +49,7 @@ def test_a_pin_matches_exactly_its_version(version: str, matches: bool) -> None:
 
 def test_followed_packages_are_held_at_their_version(prod_units: dict[str, Unit]) -> None:
     unit = prod_units["packages/installed"]
-    held = sorted(pins(prod_units["packages/pins"]))
+    held = sorted(names.split()[0] for names in pins(prod_units["packages/pins"]))
     assert unit.expect.splitlines()[-1] == f"held {' '.join(held)}"
     assert "package nginx 1.18.0" in unit.expect.splitlines()
     assert "package supervisor installed" in unit.expect.splitlines()

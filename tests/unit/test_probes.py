@@ -197,6 +197,15 @@ def test_probe_package(bash: Bash) -> None:
     assert (kind, wrong == "0.0.1") in {("installed", False), ("absent", False)}
 
 
+def test_probe_withheld_names_held_packages_with_a_newer_candidate(bash: Bash) -> None:
+    policy = "a:\\n  Installed: 1\\n  Candidate: 2\\nb:\\n  Installed: 1\\n  Candidate: 1\\n"
+    held = "dpkg-query() { printf 'hold a\\nhold b\\ninstall c\\n'; }"
+    cache = f"apt-cache() {{ [ \"${{*: -3}}\" = 'policy a b' ] && printf '{policy}'; }}"
+    done = bash(f"{held}; {cache}; probe_withheld a b c")
+    assert done.stdout == "a 2\n"
+    assert bash("apt-cache() { echo asked; }; probe_withheld no-such-package").stdout == ""
+
+
 def test_probe_held(bash: Bash) -> None:
     done = bash("dpkg-query() { printf 'hold b\\ninstall c\\nhold a\\n'; }; probe_held a b c")
     assert done.stdout == "held a b\n"
