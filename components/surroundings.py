@@ -194,7 +194,8 @@ def _keys(settings: Settings) -> tuple[str, ...]:
     deploy = settings.server.deploy_user
     user = settings.connection.user if settings.connection else "root"
     stack_key = fingerprint(public_key(settings.ssh_private_key.get_secret_value()))
-    made = [f"key {user} * {stack_key}", f"key {deploy} * {stack_key}"]
+    # root's too: the first `up` of a bare server logs in as root
+    made = [f"key {name} * {stack_key}" for name in dict.fromkeys((user, deploy, "root"))]
     made += [f"key {deploy} * {fingerprint(key)}" for key in settings.server.authorized_keys]
     return tuple(_brackets(line) for line in made)
 

@@ -119,12 +119,12 @@ dns_delegated() {
 # preflight_key DOMAIN SERVER KEY NAME/TYPE,…: a signed update (RFC 2136) that takes away records which are not there
 preflight_key() {
     local answer name updates=''
-    local -a wanted
-    IFS=, read -r -a wanted <<<"$4"
-    for name in "${wanted[@]}"; do
+    local -a changed
+    IFS=, read -r -a changed <<<"$4"
+    for name in "${changed[@]}"; do
         updates+=$(dns_nothing "${name%/*}" "${name#*/}")
     done
-    printf -v updates '0000280000010000%04x0000%s00060001%s' "${#wanted[@]}" "$(dns_name "$1")" "$updates"
+    printf -v updates '0000280000010000%04x0000%s00060001%s' "${#changed[@]}" "$(dns_name "$1")" "$updates"
     answer=$(dns_ask "$2" "$(dns_signed "$updates" "$3" "$secret")")
     case ${answer:7:1}${answer: -8:4} in
         0*) ;;

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.copy import Copy, running_copy
+from tests.vps.conftest import hoster, key
+
+__all__ = ["copy", "hoster", "key"]
 
 STACK = "soak"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Vps
-from .hoster import Hoster
+from tests.vps.conftest import Vps
+from tests.vps.hoster import Hoster
 
 
 @pytest.fixture
