@@ -44,7 +44,14 @@ def text(name: str) -> str:
     return (FILES / name).read_text()
 
 
-LIBRARY = ("host/probes.sh", "host/base.sh", "host/apt.sh", "host/applies.sh")
+# What observations need, and what the runner needs beyond that.
+PROBES = ("host/probes.sh", "host/owner.sh", "host/preflight.sh")
+LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh")
+
+
+def probe_library() -> str:
+    """Everything that looks at a host and changes nothing."""
+    return "\n".join(text(part) for part in PROBES)
 
 
 def host_script(name: str) -> str:

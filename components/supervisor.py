@@ -31,17 +31,24 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
     wanted = programs(settings)
     return [
         service_unit("supervisor/service", "supervisor"),
-        _files([program.file for program in wanted]),
+        _files(wanted),
         *(_program(settings, program) for program in wanted),
     ]
 
 
-def _files(names: list[str]) -> Unit:
-    """No other program files: the repository's itqan-reverb.conf beside reverb.conf starts Reverb twice."""
+def _files(wanted: list[Program]) -> Unit:
+    """No other program files: the repository's itqan-reverb.conf beside reverb.conf starts Reverb twice.
+
+    Nor a program that runs on although its file is gone.
+    """
+    names = [program.file for program in wanted]
     return Unit(
         name="supervisor/files",
-        probe=call("probe_unknown", FOLDER, "*.conf", *names),
-        expect=f"unknown {FOLDER} none",
+        probe=lines(
+            call("probe_unknown", FOLDER, "*.conf", *names),
+            call("probe_groups", *(program.name for program in wanted)),
+        ),
+        expect=f"unknown {FOLDER} none\nfurther programs none",
         apply=lines(call("keep_only", FOLDER, "*.conf", *names), "supervisorctl update >&2"),
     )
 

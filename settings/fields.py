@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -55,6 +55,9 @@ Command = Annotated[
 ]
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
 EnvironmentName = Annotated[str, text(r"[A-Z][A-Z0-9_]*", "a variable name in capitals")]
+StackId = Annotated[
+    str, text(r"[a-z][a-z0-9-]{3,63}", "a word of 4 to 64 lower case letters, digits, dashes, a letter first")
+]
 SecretValue = Annotated[SecretStr, Field(min_length=1, description="a secret that is not empty")]
 
 
@@ -72,5 +75,24 @@ def _whole_lines(key: SecretStr) -> SecretStr:
     """`pulumi config set` takes the last newline away, and OpenSSH refuses a key file without it."""
     return SecretStr(key.get_secret_value().rstrip("\n") + "\n")
 
+
+# What audit tells of beyond the units, by name (components/surroundings.py).
+Surroundings = Literal[
+    "logins",
+    "keys",
+    "sudo",
+    "crontabs",
+    "files",
+    "sockets",
+    "units",
+    "database",
+    "packages",
+    "enabled",
+    "php",
+    "variables",
+    "redis",
+    "sshd",
+    "system",
+]
 
 PrivateKey = Annotated[SecretValue, AfterValidator(_whole_lines)]

@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine, Token
+from .fields import (
+    Domain,
+    EnvironmentName,
+    PrivateKey,
+    SecretValue,
+    SingleLine,
+    StackId,
+    Surroundings,
+    Token,
+)
 from .parts import (
     Application,
     Certificate,
@@ -67,10 +76,12 @@ class Settings(Part):
 
     stack: str
     extends: str | None = None
+    id: StackId | None = None
     target: Literal["host", "docker"]
     platform: Literal["ubuntu-22.04", "debian-13"]
     hardening: Literal["documented", "strict"] = "documented"
     observe: bool = Field(True, description="true or false")
+    allow_destroy: bool = Field(False, description="true or false: whether a server may be destroyed")
     domain: Domain
     server: Server
     connection: ConnectionSettings | None = None
@@ -88,6 +99,9 @@ class Settings(Part):
     dns: Dns
     release: Release
     staging: Staging = Staging()
+    accepted: dict[Surroundings, list[SingleLine]] = Field(
+        {}, description="lists of what stands on the host beside this stack, by the names that audit shows"
+    )
 
     ssh_private_key: PrivateKey
     ssh_host_private_key: PrivateKey | None = None
@@ -104,6 +118,11 @@ class Settings(Part):
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
+
+    @property
+    def owner(self) -> str:
+        """The stack as its host names it; a copy has a container of its own, so its name is enough."""
+        return f"itqan/{self.stack} {self.id or 'copy'}"
 
     @cached_property
     def subnet(self) -> IPv4Network:

@@ -39,6 +39,7 @@ def _host_rules(config: Mapping[str, Any]) -> list[str]:
     if config.get("target") != "host":
         return []
     needed = {
+        "id": "any word that tells this stack from others of its name: the host will carry it",
         "connection": "host, port, user and hostKey of the server",
         "server.ipv4": "the IPv4 address that the domain's records point to",
         "certificate.directory": "the ACME directory; Let's Encrypt's stands in Pulumi.prod.yaml",

@@ -21,6 +21,7 @@ KEYS = ("sshPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "tsigSecret
 # What a stack's own configuration has beyond the shipped file, so that it loads without a network.
 OWN: dict[str, dict[str, Any]] = {
     "prod": {
+        "id": "i0123456789abcdef",
         "connection": {"host": "72.62.92.156", "port": 22, "user": "deploy", "hostKey": HOST_KEY},
         "release": {"repository": "git@github.com:itqan/itqan-platform.git", "ref": COMMIT},
     },

@@ -44,12 +44,30 @@ replaced() {
 }
 loaded_now() { [ "$(probe_loaded "$@")" = "loaded $1 current" ]; }
 
-# refuse_host ID VERSION MEMORY DISK: why this host is not the one the settings describe
-refuse_host() {
-    local found
-    found=$(probe_host "$@" | tr '\n' ';')
-    refuse "this host has ${found%;}; the settings ask for $1 $2, memory of $3 GB, a disk of $4 GB. \
-Another host, or itqan:platform, itqan:server.minimumMemoryGb, itqan:server.minimumDiskGb"
+# preflight DIGEST CHECK=VALUE… <TSIG-SECRET: refuses the host with everything that is wrong, or notes that it passed
+preflight() {
+    local digest=$1 problems
+    shift
+    problems=$(preflight_problems "$@")
+    if [ -n "$problems" ]; then
+        problems=$'\n'$problems
+        refuse "this host cannot be what the settings describe; nothing was changed:${problems//$'\n'problem /$'\n'  - }"
+    fi
+    printf '# managed by itqan: the checks that this host passed\n%s\n' "$digest" | place /etc/itqan/preflight root:root 644
+}
+
+# ensure_login_key USER KEY: the key logs in as the user; whoever else does is left alone
+ensure_login_key() {
+    local folder file
+    folder=$(getent passwd "$1" | cut -d: -f6)/.ssh
+    file=$folder/authorized_keys
+    install -d -o "$1" -g "$(id -gn "$1")" -m 700 "$folder"
+    if [ "$(probe_login_key "$1" "$2")" != "login key of $1 present" ]; then
+        { cat "$file" 2>/dev/null || true; printf '%s\n' "$2"; } >"$file.itqan"
+        mv -f "$file.itqan" "$file"
+    fi
+    chown "$1:$(id -gn "$1")" "$file"
+    chmod 600 "$file"
 }
 
 # ensure_user USER GROUP: an account with a home that logs in by key only

@@ -173,6 +173,16 @@ program_states() {
     done | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}'
 }
 
+# probe_groups GROUP…: programs that Supervisor has and that are not named
+probe_groups() {
+    local group further=''
+    while read -r group; do
+        if [[ " $* " != *" $group "* ]]; then further+=" $group"; fi
+    done < <(supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<name>group</name>|\n|g' \
+        | sed -nE 's|^[[:space:]]*<value><string>([^<]*).*|\1|p' | LC_ALL=C sort -u)
+    printf 'further programs%s\n' "${further:- none}"
+}
+
 # The 18 privileges that ALL has on a schema in MySQL 8.0; MariaDB has some more.
 SCHEMA_PRIVILEGES="'ALTER','ALTER ROUTINE','CREATE','CREATE ROUTINE','CREATE TEMPORARY TABLES','CREATE VIEW','DELETE','DROP',\
 'EVENT','EXECUTE','INDEX','INSERT','LOCK TABLES','REFERENCES','SELECT','SHOW VIEW','TRIGGER','UPDATE'"
@@ -291,6 +301,15 @@ probe_user() {
             printf 'user %s not in %s\n' "$user" "$group"
         fi
     done
+}
+
+# probe_login_key USER KEY: whether a public key (type and data, no comment) logs in as the user
+probe_login_key() {
+    if grep -qsF -- "$2" "$(getent passwd "$1" | cut -d: -f6)/.ssh/authorized_keys"; then
+        printf 'login key of %s present\n' "$1"
+    else
+        printf 'login key of %s absent\n' "$1"
+    fi
 }
 
 # probe_keyring PATH: fingerprints of the keys in a keyring of apt

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import testinfra
 
-from .copy import Copy, docker_names, itqan, outputs
+from .copy import Copy, running_copy
 
 STACK = "e2e"
 
@@ -16,14 +15,8 @@ STACK = "e2e"
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """The copy `e2e`, up; afterwards nothing of it is left, which is a test of its own (test_z_down)."""
-    itqan("down", "--yes", "--stack", STACK, check=False)
-    itqan("up", "--stack", STACK)
-    found = outputs(STACK)
-    root = tmp_path_factory.mktemp("authority") / "root.pem"
-    root.write_text(found["rootCertificate"])
-    yield Copy(STACK, found, Path(root))
-    if docker_names(STACK):
-        itqan("down", "--yes", "--stack", STACK)
+    with running_copy(STACK, tmp_path_factory.mktemp("authority")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

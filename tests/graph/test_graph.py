@@ -165,9 +165,11 @@ def test_no_secret_reaches_the_engine_in_clear(either: Program, secrets: dict[st
 
 def test_texts_are_the_units(production: Program, copy: Program, prod_units: dict[str, Unit]) -> None:
     site = production.commands["nginx-site"].inputs
-    assert plain(site["create"]).startswith("sudo -n /usr/local/sbin/itqan-converge nginx/site \\\n")
+    assert plain(site["create"]).startswith(
+        "sudo -n /usr/local/sbin/itqan-converge 'itqan/prod i0123456789abcdef' nginx/site \\\n"
+    )
     assert plain(copy.commands["nginx-site"].inputs["create"]).startswith(
-        "/usr/local/sbin/itqan-converge nginx/site"
+        "/usr/local/sbin/itqan-converge 'itqan/staging copy' nginx/site"
     )
     assert "delete" not in site  # nginx would not start again with a link to nothing
     limits = production.commands["php-cli-limits"].inputs
@@ -221,6 +223,7 @@ def test_outputs(either: Program) -> None:
         "domain",
         "address",
         "ssh",
+        "deployUser",
         "container",
         "rootCertificate",
         "release",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.render import FILES, host_script, text
+from components.render import FILES, LIBRARY, host_script, text
 from components.staging import context_files
 from components.unit import Unit
 from settings import Settings
@@ -20,7 +20,7 @@ from settings import Settings
 SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
 ELSEWHERE = "SC2317,SC2329,SC2153"
-FRAGMENTS = {"host/probes.sh", "host/base.sh", "host/apt.sh", "host/applies.sh", "host/observe.sh"}
+FRAGMENTS = {*LIBRARY, "host/surroundings.sh", "host/observe.sh"}
 PROGRAMS = {"host/converge.sh", "release/release.sh"}
 
 

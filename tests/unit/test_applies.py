@@ -202,11 +202,31 @@ def test_refuse_is_one_line_and_exit_1(bash: Bash) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "itqan: no such thing\n")
 
 
-def test_refuse_host_says_what_was_found_and_what_to_change(bash: Bash) -> None:
-    done = bash("refuse_host plan9 4 100000 2000000")
+def test_preflight_says_all_that_is_wrong_at_once(bash: Bash) -> None:
+    done = bash("preflight d system=plan9/4 memory=100000 disk=2000000 architecture=vax")
     assert done.returncode == 1
-    assert "memory of 100000 GB, a disk of 2000000 GB" in done.stderr
-    assert "itqan:server.minimumMemoryGb" in done.stderr
+    refusal, *problems = done.stderr.splitlines()
+    assert refusal.endswith("nothing was changed:")
+    assert [line.partition(":")[0] for line in problems] == [
+        "  - architecture",
+        "  - disk",
+        "  - memory",
+        "  - operating system",
+    ]
+    assert "itqan:server.minimumMemoryGb asks for 100000 GB" in done.stderr
+
+
+def test_ensure_login_key_adds_one_line_and_no_second(bash: Bash, tmp_path: Path, me: str) -> None:
+    home = f"getent() {{ echo x:x:x:x:x:$PWD:x; }}; user={me.partition(':')[0]}; "
+    bash(f"{home} mkdir -m 700 .ssh; echo 'ssh-rsa AAAA other' >.ssh/authorized_keys")
+    for _ in range(2):
+        done = bash(
+            f"{home} ensure_login_key $user 'ssh-ed25519 BBBB'; probe_login_key $user 'ssh-ed25519 BBBB'"
+        )
+        assert done.stdout.endswith(" present\n"), done.stderr
+    keys = tmp_path / ".ssh/authorized_keys"
+    assert keys.read_text() == "ssh-rsa AAAA other\nssh-ed25519 BBBB\n"
+    assert keys.stat().st_mode & 0o777 == 0o600
 
 
 RENEWAL = """version = 1.21.0

@@ -66,8 +66,11 @@ def test_the_scheduler_runs_once(stack: Callable[..., Settings], units_of: Units
 
 def test_a_second_file_for_a_program_is_drift(prod_units: dict[str, Unit]) -> None:
     unit = prod_units["supervisor/files"]
-    assert unit.expect == "unknown /etc/supervisor/conf.d none"
-    assert unit.probe == "probe_unknown /etc/supervisor/conf.d '*.conf' itqan-worker.conf reverb.conf"
+    assert unit.expect == "unknown /etc/supervisor/conf.d none\nfurther programs none"
+    assert unit.probe.splitlines() == [
+        "probe_unknown /etc/supervisor/conf.d '*.conf' itqan-worker.conf reverb.conf",
+        "probe_groups itqan-worker reverb",
+    ]
 
 
 def test_the_stop_time_covers_a_jobs_longest_run(prod: Settings) -> None:
