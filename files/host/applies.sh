@@ -196,9 +196,9 @@ issue_certificate() {
     refuse "certbot got no certificate for $2; its words stand above, the old one (if any) stays"
 }
 certificate_is_right() {
-    local wanted="certificate $1 DNS:*.$2 DNS:$2"$'\n'"certificate $1 lasts"
-    if [ -n "$7" ]; then wanted+=$'\n'"certificate $1 of $7"; fi
-    [ "$(probe_lineage "$1" ${7:+issuer})" = "$wanted" ] && grep -qsxF "server = $4" "/etc/letsencrypt/renewal/$1.conf"
+    local right="certificate $1 DNS:*.$2 DNS:$2"$'\n'"certificate $1 lasts"
+    if [ -n "$7" ]; then right+=$'\n'"certificate $1 of $7"; fi
+    [ "$(probe_lineage "$1" ${7:+issuer})" = "$right" ] && grep -qsxF "server = $4" "/etc/letsencrypt/renewal/$1.conf"
 }
 request_certificate() {
     local words pid='' status=0
