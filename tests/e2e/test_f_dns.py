@@ -213,9 +213,19 @@ def issue(copy: Copy, authority: str, provider: str = "hostinger") -> subprocess
     words = ["issue_certificate", LINEAGE, domain, f"admin@{domain}", authority, provider, "1", ""]
     apply = f"{shlex.join(words)}; touch {ISSUED}"
     probe = f"test -e {ISSUED} && echo issued"
-    copy.bash(f"rm -f {ISSUED}")
+    owner = copy.bash(f"rm -f {ISSUED}; sed -n 's/^stack //p' /etc/itqan/stack")
     return subprocess.Popen(
-        ["docker", "exec", copy.outputs["container"], "itqan-converge", "test/issue", probe, "issued", apply],
+        [
+            "docker",
+            "exec",
+            copy.outputs["container"],
+            "itqan-converge",
+            owner,
+            "test/issue",
+            probe,
+            "issued",
+            apply,
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
