@@ -412,7 +412,7 @@ probe_release() {
         printf 'build current\n'
     fi
     if [ -s "$cache/config.php" ]; then cached+=' config'; fi
-    if compgen -G "$cache/routes*.php" >/dev/null; then cached+=' routes'; fi
+    if compgen -G "$cache/routes-v*.php" >/dev/null; then cached+=' routes'; fi
     if compgen -G "$root/storage/framework/views/*.php" >/dev/null; then cached+=' views'; fi
     printf 'caches%s\n' "${cached:- none}"
     if [ -e "$root/storage/framework/down" ]; then printf 'maintenance on\n'; else printf 'maintenance off\n'; fi

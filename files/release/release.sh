@@ -2,7 +2,7 @@
 #   import PATH BRANCH   <stream   a bare repository from the input of git fast-import
 #   clone                          the application's folder as a checkout of REPOSITORY
 #   deploy REF COMMIT              the nine steps; only what changed is installed and built again
-#   cache                          clear and cache configuration, routes, views; workers restart
+#   cache                          cache configuration and routes anew; workers restart
 #   permissions                    the table "File Permissions"
 # Reads /etc/itqan/release.conf. git, Composer and npm run as the deploy user, everything of the application
 # as the web user, so that FPM, workers, scheduler and deploys write the same log.
@@ -128,10 +128,22 @@ permissions() {
     as "$WEB_USER" find "$ROOT/storage/logs" -maxdepth 1 -name '*.log' -type f -user "$WEB_USER" -exec chmod 664 {} +
 }
 
-clear_and_cache() {
-    local what
-    for what in config route view; do artisan "$what:clear"; done
-    for what in config route view; do artisan "$what:cache"; done
+# A request never meets a half-written cache: each is made beside the one in use, and takes its place in one rename.
+# The names are Laravel's own (Application::getCachedConfigPath and getCachedRoutesPath).
+cache_configuration() {
+    local folder=bootstrap/cache what
+    for what in config:cache route:cache; do
+        (cd "$ROOT" && as "$WEB_USER" env APP_CONFIG_CACHE="$folder/config.next.php" APP_ROUTES_CACHE="$folder/routes.next.php" \
+            "$PHP" artisan "$what" --no-interaction >&2)
+    done
+    mv -f "$ROOT/$folder/config.next.php" "$ROOT/$folder/config.php"
+    mv -f "$ROOT/$folder/routes.next.php" "$ROOT/$folder/routes-v7.php"
+}
+
+cache_everything() {
+    cache_configuration
+    artisan view:clear
+    artisan view:cache
 }
 
 restart_workers() {
@@ -153,7 +165,7 @@ deploy() {
     step 6 "migrate"
     artisan migrate --force
     step 7 "clear and cache configuration, routes, views"
-    clear_and_cache
+    cache_everything
     step 8 "queue:restart"
     restart_workers
     step 9 "maintenance mode off"
@@ -169,10 +181,9 @@ permissions_step() {
 }
 
 cache() {
-    rm -f "$ROOT/bootstrap/cache/config.php" # first: an old one must not outlive a new .env
     if ! installed; then return; fi
-    STEP="clear and cache"
-    clear_and_cache
+    STEP="cache the configuration"
+    cache_configuration
     restart_workers
 }
 

@@ -177,7 +177,7 @@ SECOND = (
         "redis/service",
         "inactive",
         "systemctl stop redis-server",
-        also=("supervisor/itqan-worker", "surroundings/redis"),
+        also=("supervisor/itqan-worker", "supervisor/reverb", "surroundings/redis"),
     ),
     Drift("dropped database account", "database/schema", "absent", "mysql -e 'DROP USER itqan@localhost'"),
     Drift(
