@@ -24,6 +24,8 @@ PATIENCE = 15
 # The kinds that Pulumi's plugin can pin, the preferred one first.
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 LOGIN_KEY, TSIG = "sshPrivateKey", "tsigSecret"
+# The secret that a provider of DNS asks for.
+DNS_SECRETS = {"rfc2136": TSIG, "hostinger": "hostingerToken"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,11 @@ QUESTIONS = (
     Question("ipv4", "server.ipv4", "IPv4 address that the domain's records point to"),
     Question("email", "certificate.email", "address of the certificate's account"),
     Question("repository", "release.repository", "git URL of the application"),
-    Question("dns-provider", "dns.provider", "who changes the zone: rfc2136 (this stack), manual (you)"),
+    Question(
+        "dns-provider",
+        "dns.provider",
+        "who changes the zone: rfc2136 or hostinger (this stack), manual (you)",
+    ),
     Question("dns-server", "dns.server", "rfc2136: IPv4 address of the zone's primary"),
     Question("dns-key", "dns.keyName", "rfc2136: name of the TSIG key"),
 )
@@ -303,8 +309,8 @@ class _Init:
         from settings import missing_secrets
 
         merged = self._merged()
-        signed = _at(merged, "dns.provider") == "rfc2136" and not merged.get(TSIG)
-        return [*missing_secrets(merged), *([TSIG] if signed else [])]
+        secret = DNS_SECRETS.get(str(_at(merged, "dns.provider")))
+        return [*missing_secrets(merged), *([secret] if secret and not merged.get(secret) else [])]
 
     def _missing(self) -> list[str]:
         from settings import SettingsError, load

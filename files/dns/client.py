@@ -38,6 +38,7 @@ TRIES = 4
 PAUSE = 2.0  # seconds before the second try; each further one waits twice as long
 LONGEST_PAUSE = 60.0  # seconds; what Retry-After may ask for
 POLL = 2.0  # seconds between two looks at the name servers
+ASK = "! "
 ADDRESS_TYPES = ("A", "AAAA")
 
 Key = tuple[str, str]  # a record set: full name and type
@@ -426,14 +427,15 @@ def _same(entry: Mapping[str, Any] | None, contents: set[str], ttl: int, kind: s
 def tell_records(settings: Settings, wanted: Mapping[Key, set[str]]) -> None:
     """What a person has to enter, as far as the name servers do not have it. Raises Problem."""
     servers = name_servers(settings)
-    say(
+    ask(
         f"enter these records where the zone {settings.zone} is kept; its name servers are asked for "
         f"{settings.wait} s:"
     )
     for (name, kind), contents in sorted(wanted.items()):
         if lacking(servers, {(name, kind): contents}, exact=True):
-            lines = [f"  {name} {settings.ttl} {kind} {content}" for content in sorted(contents)]
-            print("\n".join(lines or [f"  {name} {kind}: none, remove it"]), file=sys.stderr, flush=True)
+            lines = [f"{name} {settings.ttl} {kind} {content}" for content in sorted(contents)]
+            for line in lines or [f"{name} {kind}: none, remove it"]:
+                ask(line)
 
 
 def challenge(environment: Mapping[str, str], settings: Settings) -> tuple[str, str]:
@@ -494,8 +496,13 @@ def tell_challenge(text: str) -> None:
     """To the file that the unit shows while certbot runs, and to certbot's log."""
     CHALLENGES.parent.mkdir(mode=0o700, exist_ok=True)
     with CHALLENGES.open("a") as file:
-        file.write(f"itqan-dns: {text}\n")
+        file.write(f"{ASK}{text}\n")
     say(text)
+
+
+def ask(text: str) -> None:
+    """A line that somebody has to act on: `./itqan up` shows it at once."""
+    print(f"{ASK}{text}", file=sys.stderr, flush=True)
 
 
 def say(text: str) -> None:

@@ -416,7 +416,7 @@ class TestByHand:
         status, said = manual("records")
         client.dig = client_dig
         assert status == 0
-        assert said.splitlines()[1:] == ["  *.itqan.test 60 A 192.0.2.10"]
+        assert said.splitlines()[1:] == ["! *.itqan.test 60 A 192.0.2.10"]
         assert "enter these records where the zone itqan.test is kept" in said
         assert api.requests == []
 
@@ -424,7 +424,7 @@ class TestByHand:
         settings(provider="manual", wait=0)
         status, said = manual("records")
         assert status == 1
-        assert "  *.itqan.test AAAA: none, remove it" in said
+        assert "! *.itqan.test AAAA: none, remove it" in said
 
     def test_a_challenge_is_shown_where_the_unit_reads_it(self, api: Hostinger, manual: Run) -> None:
         api.zone.append({"name": "_acme-challenge", "type": "TXT", "records": [{"content": '"one"'}]})
@@ -434,7 +434,7 @@ class TestByHand:
         manual("withdraw")
         lines = client.CHALLENGES.read_text().splitlines()
         assert [line.rpartition(" TXT ")[2] for line in lines] == ["one", "one"]
-        assert "no longer needed" in lines[1]
+        assert lines[0].startswith("! enter beside") and "no longer needed" in lines[1]
 
 
 def test_the_program_of_the_host_compiles() -> None:
