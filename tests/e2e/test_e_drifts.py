@@ -123,7 +123,7 @@ FIRST = (
         "key deploy",
         "install -d -o deploy -g deploy -m 700 /home/deploy/.ssh\n"
         f"echo '{KEY}' >>/home/deploy/.ssh/authorized_keys",
-        "rm /home/deploy/.ssh/authorized_keys",
+        "sed -i '/ stranger$/d' /home/deploy/.ssh/authorized_keys",
     ),
     Drift("account", "surroundings/logins", "stranger", "useradd -s /bin/bash stranger", "userdel stranger"),
     Drift(
