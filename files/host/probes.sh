@@ -400,3 +400,33 @@ probe_permissions() {
         printf 'permissions wrong on %d paths: %s\n' "$(wc -l <<<"$wrong")" "$(head -n 5 <<<"$wrong" | tr '\n' ';' | sed 's/;$//; s/;/; /g')"
     fi
 }
+
+# probe_ini FILE NAME KEY: a value of a file of lines `name = value`
+probe_ini() { printf '%s=%s\n' "$3" "$(sed -nE "s/^$2[[:space:]]*=[[:space:]]*//p" "$1" 2>/dev/null | tail -n 1)"; }
+
+# probe_git_facts ROOT: where the checkout comes from, its commit, and its branch (its commit where it is on none)
+probe_git_facts() {
+    printf 'release.repository=%s\n' "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null)"
+    printf 'commit=%s\n' "$(release_git "$1" rev-parse -q --verify HEAD)"
+    printf 'release.ref=%s\n' "$(release_git "$1" symbolic-ref -q --short HEAD || release_git "$1" rev-parse -q --verify HEAD)"
+}
+
+# probe_pool PROGRAM DIRECTIVE=KEY…: the pool as PHP-FPM reads its files
+probe_pool() {
+    local shown pair program=$1
+    shift
+    shown=$("$program" -tt 2>&1)
+    for pair; do
+        printf '%s=%s\n' "${pair#*=}" "$(sed -nE "s/^.*NOTICE:[[:space:]]+${pair%%=*} = //p" <<<"$shown" | tail -n 1)"
+    done
+}
+
+# probe_limits PROGRAM DIRECTIVE=KEY…: limits as PHP reads its files
+probe_limits() {
+    local shown pair program=$1
+    shift
+    shown=$("$program" -i 2>/dev/null)
+    for pair; do
+        printf '%s=%s\n' "${pair#*=}" "$(sed -nE "s/^${pair%%=*} => ([^ ]+) => .*/\\1/p" <<<"$shown" | head -n 1)"
+    done
+}

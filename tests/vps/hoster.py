@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import time
@@ -24,7 +25,8 @@ from settings import SECRETS, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM = "debian-13"
-NAME = "itqan-vps"
+# another name lets two runs go on side by side
+NAME = os.environ.get("ITQAN_TEST_HOSTER", "itqan-vps")
 # systemd as the first process of a container.
 SYSTEMD = [
     *("--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--security-opt=seccomp=unconfined"),
