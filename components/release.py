@@ -150,7 +150,7 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
         *([_deploy_key(settings)] if settings.deploy_key else []),
         _checkout(settings),
         _dotenv(settings),
-        _code(settings, commit),
+        _code(settings, platform, commit),
         _permissions(settings),
     ]
 
@@ -235,19 +235,22 @@ def _dotenv(settings: Settings) -> Unit:
         mode=row.mode,
         secret=True,
         removable=False,
-        before=call("refuse_unknown_variables", f"{root}/.env", *environment(settings)),
-        then=call(TOOL, "cache"),
+        before=lines(
+            call("refuse_unknown_variables", f"{root}/.env", *environment(settings)),
+            call("note_variables", f"{root}/.env", TOOL),
+        ),
+        then=call("cache_variables", f"{root}/.env", TOOL),
         probe=call("probe_cached", root),
         expect="environment cached",
     )
 
 
-def _code(settings: Settings, commit: str) -> Unit:
+def _code(settings: Settings, platform: Platform, commit: str) -> Unit:
     """The nine steps of the document's deploy.sh, for this commit."""
     root = settings.application.path
     return Unit(
         name="release/code",
-        probe=call("probe_release", root),
+        probe=call("probe_release", root, platform.composer_file or "composer.json"),
         expect=lines(
             f"commit {commit}",
             "changes none",

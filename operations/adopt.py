@@ -110,16 +110,14 @@ class Adoption:
             return table
         return [
             *table,
-            f"`up` brings the host to what the settings say; the host's values instead: {self._take()}",
+            "`up` brings the host to what the settings say; to take the host's values over instead:",
+            f"  ./itqan adopt {self.stack} --take",
         ]
 
     def _then(self, difference: Difference) -> str:
         if difference.takeable:
             return "taken" if self.taken else ""
         return "the settings stay"
-
-    def _take(self) -> str:
-        return f"./itqan adopt {self.stack} --take"
 
 
 def _names(names: list[str]) -> str:

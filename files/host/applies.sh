@@ -112,6 +112,20 @@ refuse_unknown_variables() {
     fi
 }
 
+# note_variables FILE TOOL, before a .env is replaced; cache_variables FILE TOOL, after: where the new one says the same in
+# other words, the cached configuration and the processes that read it stay as they are, and so does the file's time
+note_variables() {
+    if ! [ -s "$1" ]; then return; fi
+    NOTED=$("$2" variables) NOTED_AT=$(stat -c %y "$1")
+}
+cache_variables() {
+    if [ -n "${NOTED-}" ] && [ "$("$2" variables)" = "$NOTED" ]; then
+        touch -d "$NOTED_AT" "$1"
+    else
+        "$2" cache
+    fi
+}
+
 # ensure_charset SCHEMA CHARSET: only where it is another one; an ALTER would also reset the default collation
 ensure_charset() {
     sql "CREATE DATABASE IF NOT EXISTS \`$1\` CHARACTER SET $2"
