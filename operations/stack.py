@@ -158,7 +158,7 @@ def set_values(name: str, engine: Engine, values: Mapping[str, str]) -> None:
 def set_strings(name: str, engine: Engine, values: Mapping[str, str]) -> None:
     """Stores plain values that stay strings whatever they look like; `set-all` makes a number of `465`."""
     for key, value in values.items():
-        options = ["--stack", name, "--path", "--type", "string", "--plaintext", "--raw"]
+        options = ["--stack", name, "--path", "--type", "string", "--raw"]
         engine.call("config", "set", *options, f"itqan:{key}", stdin=value)
 
 

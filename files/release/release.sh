@@ -129,14 +129,7 @@ permissions() {
     as "$WEB_USER" find "$ROOT/storage/logs" -maxdepth 1 -name '*.log' -type f -user "$WEB_USER" -exec chmod 664 {} +
 }
 
-clear_and_# variables: a digest of what .env says, as the application's own library reads it; empty when it cannot
-variables() {
-    # shellcheck disable=SC2016
-    (cd "$ROOT" && as "$WEB_USER" "$PHP" -r 'require "vendor/autoload.php"; $all = Dotenv\Dotenv::parse(file_get_contents(".env"));
-        ksort($all); echo hash("sha256", json_encode($all, JSON_THROW_ON_ERROR));' 2>/dev/null) || true
-}
-
-cache() {
+clear_and_cache() {
     local what
     for what in config route view; do artisan "$what:clear"; done
     for what in config route view; do artisan "$what:cache"; done

@@ -1,9 +1,9 @@
 #!/bin/bash
 # A server of the application as somebody built it by hand, from the server's document, before there was a stack.
-#   by_hand.sh DOMAIN REGISTRAR DIRECTORY    the packages are there; in /root/by-hand: tsig (the zone's secret), env (.env
+#   by_hand.sh DOMAIN ADDRESS REGISTRAR DIRECTORY    the packages are there; in /root/by-hand: tsig (the zone's secret), env (.env
 #                                            without APP_KEY), stream (the application for git fast-import), site (nginx)
 set -euo pipefail
-domain=$1 registrar=$2 directory=$3
+domain=$1 address=$2 registrar=$3 directory=$4
 root=/var/www/itqan-platform origin=/srv/git/itqan-platform.git given=/root/by-hand
 as() { runuser -u deploy -- env HOME=/home/deploy "$@"; }
 artisan() { (cd $root && as php artisan "$@" -q); }
@@ -44,6 +44,17 @@ install -o deploy -g deploy -m 755 $given/env $root/.env
 artisan key:generate --force
 artisan migrate --force
 for what in config route view; do artisan $what:cache; done
+
+# records
+nsupdate -v -y "hmac-sha512:itqan.:$(cat $given/tsig)" <<ZONE
+server $registrar
+zone $domain
+update delete $domain A
+update add $domain 60 A $address
+update add *.$domain 60 A $address
+update add conference.$domain 60 A 192.0.2.10
+send
+ZONE
 
 # certificate
 cat >/etc/letsencrypt/rfc2136.ini <<INI
