@@ -1,13 +1,13 @@
 #!/bin/bash
 # A server of the application as somebody built it by hand, from the server's document, before there was a stack.
-#   by_hand.sh DOMAIN ADDRESS REGISTRAR DIRECTORY    the packages are there; in /root/by-hand: tsig (the zone's secret), env (.env
-#                                            without APP_KEY), stream (the application for git fast-import), site (nginx)
+#   by_hand.sh DOMAIN ADDRESS REGISTRAR DIRECTORY    the packages are there; /root/by-hand.tsig is the zone's secret, .env (.env
+#   without APP_KEY), .stream the application for git fast-import, .site nginx's
 set -euo pipefail
 domain=$1 address=$2 registrar=$3 directory=$4
 root=/var/www/itqan-platform origin=/srv/git/itqan-platform.git given=/root/by-hand
 as() { runuser -u deploy -- env HOME=/home/deploy "$@"; }
 artisan() { (cd $root && as php artisan "$@" -q); }
-value() { sed -nE "s/^(export )?$1=['\"]?([^'\"]*)['\"]?.*/\\2/p" $given/env; }
+value() { sed -nE "s/^(export )?$1=['\"]?([^'\"]*)['\"]?.*/\\2/p" $given.env; }
 
 systemctl enable -q --now nginx php8.4-fpm mariadb redis-server supervisor cron certbot.timer
 
@@ -25,11 +25,11 @@ SQL
 useradd -m -s /bin/bash -G www-data deploy
 install -d -o deploy -g deploy /srv/git /home/deploy/backups
 as git init -q --bare -b main $origin
-as git -C $origin fast-import --quiet --done <$given/stream
+as git -C $origin fast-import --quiet --done <$given.stream
 install -d -o deploy -g www-data $root
 as git clone -q $origin $root
 as git -C $root config core.fileMode false
-install -o deploy -g deploy -m 755 $given/env $root/.env
+install -o deploy -g deploy -m 755 $given.env $root/.env
 (
     cd $root
     as env COMPOSER=composer.debian.json composer install -q --no-dev --optimize-autoloader --no-interaction
@@ -46,7 +46,7 @@ artisan migrate --force
 for what in config route view; do artisan $what:cache; done
 
 # records
-nsupdate -v -y "hmac-sha512:itqan.:$(cat $given/tsig)" <<ZONE
+nsupdate -v -y "hmac-sha512:itqan.:$(cat $given.tsig)" <<ZONE
 server $registrar
 zone $domain
 update delete $domain A
@@ -61,7 +61,7 @@ cat >/etc/letsencrypt/rfc2136.ini <<INI
 dns_rfc2136_server = $registrar
 dns_rfc2136_port = 53
 dns_rfc2136_name = itqan.
-dns_rfc2136_secret = $(cat $given/tsig)
+dns_rfc2136_secret = $(cat $given.tsig)
 dns_rfc2136_algorithm = HMAC-SHA512
 INI
 chmod 600 /etc/letsencrypt/rfc2136.ini
@@ -75,7 +75,7 @@ certbot certonly -q -n --agree-tos -m "admin@$domain" --server "$directory" --dn
 # PHP-FPM, nginx, supervisor, cron
 sed -i 's/^pm.max_children = .*/pm.max_children = 6/' /etc/php/8.4/fpm/pool.d/www.conf
 systemctl reload php8.4-fpm
-install -m 644 $given/site /etc/nginx/sites-available/itqan-platform
+install -m 644 $given.site /etc/nginx/sites-available/itqan-platform
 ln -sf ../sites-available/itqan-platform /etc/nginx/sites-enabled/itqan-platform
 rm -f /etc/nginx/sites-enabled/default
 nginx -t -q
@@ -87,4 +87,4 @@ echo '* * * * * cd /var/www/itqan-platform && php artisan schedule:run >> /dev/n
 
 until curl -fs -o /dev/null --resolve "$domain:443:127.0.0.1" "https://$domain/"; do sleep 0.1; done
 until [ "$(supervisorctl status | grep -c RUNNING)" = 3 ]; do sleep 0.1; done
-rm -r $given
+rm "$given".*
