@@ -54,7 +54,7 @@ def _schema(settings: Settings) -> Unit:
         ),
         expect=lines(
             f"database {database.name} {database.charset}",
-            *(f"account {database.user}@{host} USAGE {pattern}:ALL" for host in hosts),
+            *(f"account {database.user}@{host} USAGE {database.name}:ALL" for host in hosts),
             "database login ok",
             f"port {database.port} local only",
         ),

@@ -107,6 +107,15 @@ def init(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def adopt(arguments: argparse.Namespace) -> int:
+    """Store the secrets of a server that already runs; exit status 2 if the configuration still lacks any"""
+    from .adopt import adopt_stack
+
+    adoption = adopt_stack(arguments.stack, Steps(), take=arguments.take)
+    print(adoption.text())
+    return DIFFERENT if adoption.missing else AS_EXPECTED
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -170,6 +179,10 @@ def _parser() -> Parser:
     pair.add_argument("second", metavar="STACK", help="for example staging")
     _as_page(pair)
     _init_options(command(init, of_stack=False))
+    adoption = command(adopt, of_stack=False)
+    adoption.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
+    text = "the host's plain values become the settings', in the stack's own file"
+    adoption.add_argument("--take", action="store_true", help=text)
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")

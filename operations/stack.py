@@ -155,6 +155,13 @@ def set_values(name: str, engine: Engine, values: Mapping[str, str]) -> None:
     engine.call("config", "set-all", "--stack", name, "--path", *pairs)
 
 
+def set_strings(name: str, engine: Engine, values: Mapping[str, str]) -> None:
+    """Stores plain values that stay strings whatever they look like; `set-all` makes a number of `465`."""
+    for key, value in values.items():
+        options = ["--stack", name, "--path", "--type", "string", "--raw"]
+        engine.call("config", "set", *options, f"itqan:{key}", stdin=value)
+
+
 def own_configuration(name: str, engine: Engine) -> dict[str, object]:
     """The stack's own configuration, secrets decrypted, as the program will see it.
 
@@ -180,7 +187,7 @@ def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, 
 
 
 def store_secrets(
-    name: str, engine: Engine, secrets: Mapping[str, str], values: Mapping[str, object] | None = None
+    name: str, engine: Engine, secrets: Mapping[str, object], values: Mapping[str, object] | None = None
 ) -> None:
     """Stores secrets as encrypted configuration, beside those that are there.
 
@@ -189,7 +196,7 @@ def store_secrets(
     from settings import BUNDLE
 
     bundle = (own_configuration(name, engine) if values is None else values).get(BUNDLE)
-    before: dict[str, str] = json.loads(bundle) if isinstance(bundle, str) else {}
+    before: dict[str, object] = json.loads(bundle) if isinstance(bundle, str) else {}
     # All in one value, as each call of the engine takes a third of a second; on standard input, as an
     # argument could be read by every user of this machine.
     together = json.dumps({**before, **secrets})

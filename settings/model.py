@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from .fields import (
     Domain,
@@ -37,34 +37,26 @@ from .parts import (
     Software,
     Staging,
 )
+from .secrets import SECRET_VARIABLES
 
 # Variables of .env that other settings decide; writing them in `environment` too would be a second truth.
-DERIVED_VARIABLES = frozenset(
-    [
-        "APP_KEY",
-        "APP_URL",
-        "APP_DOMAIN",
-        "DB_CONNECTION",
-        "DB_HOST",
-        "DB_PORT",
-        "DB_DATABASE",
-        "DB_USERNAME",
-        "DB_PASSWORD",
-        "REDIS_HOST",
-        "REDIS_PORT",
-        "REVERB_HOST",
-        "REVERB_APP_ID",
-        "REVERB_APP_KEY",
-        "REVERB_APP_SECRET",
-        "MAIL_USERNAME",
-        "MAIL_PASSWORD",
-        "LIVEKIT_API_KEY",
-        "LIVEKIT_API_SECRET",
-    ]
-)
+DERIVED_VARIABLES = frozenset(SECRET_VARIABLES) | {
+    "APP_URL",
+    "APP_DOMAIN",
+    "DB_CONNECTION",
+    "DB_HOST",
+    "DB_PORT",
+    "DB_DATABASE",
+    "DB_USERNAME",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REVERB_HOST",
+}
+
+Variables = TypeVar("Variables", bound=dict[str, Any])
 
 
-def _not_derived(variables: dict[str, str]) -> dict[str, str]:
+def _not_derived(variables: Variables) -> Variables:
     twice = sorted(DERIVED_VARIABLES & variables.keys())
     if twice:
         raise ValueError(f"{', '.join(twice)} come from other settings and secrets; remove them here")
@@ -88,6 +80,9 @@ class Settings(Part):
     software: Software
     application: Application = Application()
     environment: Annotated[dict[EnvironmentName, SingleLine], AfterValidator(_not_derived)]
+    environment_secrets: Annotated[dict[EnvironmentName, SecretValue], AfterValidator(_not_derived)] = Field(
+        {}, description="secret variables of .env that no other secret of the settings is"
+    )
     nginx: Nginx
     php: Php
     programs: list[Program]
@@ -118,6 +113,12 @@ class Settings(Part):
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
+
+    def secret(self, name: str) -> SecretStr | None:
+        """A secret by its name in the configuration."""
+        fields = type(self).model_fields.items()
+        value: SecretStr | None = getattr(self, next(key for key, field in fields if field.alias == name))
+        return value
 
     @property
     def owner(self) -> str:

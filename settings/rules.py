@@ -10,7 +10,22 @@ NAMESPACE = "itqan"
 
 def broken_rules(config: Mapping[str, Any]) -> list[str]:
     """One line for each rule between keys that the merged configuration breaks."""
-    return [*_program_rules(config), *_host_rules(config), *_rfc2136_rules(config), *_zone_rules(config)]
+    return [
+        *_program_rules(config),
+        *_variable_rules(config),
+        *_host_rules(config),
+        *_rfc2136_rules(config),
+        *_zone_rules(config),
+    ]
+
+
+def _variable_rules(config: Mapping[str, Any]) -> list[str]:
+    """A variable of .env is plain or secret."""
+    plain, secret = (config.get(key) or {} for key in ("environment", "environmentSecrets"))
+    return [
+        _line(f"environment.{name}", "is one of itqan:environmentSecrets too; keep one of the two")
+        for name in sorted(set(plain) & set(secret))
+    ]
 
 
 def _program_rules(config: Mapping[str, Any]) -> list[str]:

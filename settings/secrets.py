@@ -44,6 +44,8 @@ NOWHERE: frozenset[str] = frozenset()
 
 # The key under which a copy keeps the secrets made for it: one encrypted JSON object of them.
 BUNDLE = "secrets"
+# The one secret that is an object: further variables of .env by name. In the bundle, or a key of its own.
+VARIABLES = "environmentSecrets"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
@@ -63,6 +65,20 @@ SECRETS: dict[str, Secret] = {
     "livekitApiKey": Secret("LIVEKIT_API_KEY", HOST),
     "livekitApiSecret": Secret("LIVEKIT_API_SECRET", HOST),
     "deployKey": Secret("private SSH key that reads the release's repository", NOWHERE),
+}
+
+
+# Variables of .env that are secrets of their own, by name of the secret.
+SECRET_VARIABLES = {
+    "APP_KEY": "appKey",
+    "DB_PASSWORD": "databasePassword",
+    "REVERB_APP_ID": "reverbAppId",
+    "REVERB_APP_KEY": "reverbAppKey",
+    "REVERB_APP_SECRET": "reverbAppSecret",
+    "MAIL_USERNAME": "mailUsername",
+    "MAIL_PASSWORD": "mailPassword",
+    "LIVEKIT_API_KEY": "livekitApiKey",
+    "LIVEKIT_API_SECRET": "livekitApiSecret",
 }
 
 

@@ -44,6 +44,65 @@ replaced() {
 }
 loaded_now() { [ "$(probe_loaded "$@")" = "loaded $1 current" ]; }
 
+# note_patience PROGRAM SERVICE FILE, before a file of PHP-FPM is replaced: whether the FPM that runs lets its requests end
+# when it is told to reload. Only with process_control_timeout, and only if it has read the file that says so.
+note_patience() {
+    PATIENT=no
+    if "$1" -tt 2>&1 | grep -q 'process_control_timeout = [1-9]' && [ "$(probe_reloaded "$2" "$3")" = "loaded $2 current" ]; then
+        PATIENT=yes
+    fi
+}
+
+# reload_fpm VERSION SERVICE PATTERN FILE…: where FPM would cut off its requests, a second one answers meanwhile, under the
+# same path of the socket: a connection that was made already goes on with the socket that it was made to
+reload_fpm() {
+    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier
+    shift
+    if [ "$PATIENT" = yes ] || ! systemctl is-active -q "$1" || ! [ -S "$socket" ]; then
+        reload_service "$@"
+        return
+    fi
+    say "$1: a second FPM answers while it reloads"
+    earlier=$(cat "$pid" 2>/dev/null || true) # of a run that was killed
+    start_second_fpm "$version" "$pid"
+    if ! [ -S "$own" ]; then ln "$socket" "$own"; fi
+    mv -f /run/php/itqan-fpm.sock "$socket"
+    if [ -n "$earlier" ]; then end_fpm "$earlier"; fi
+    drain_fpm "$(systemctl show -p MainPID --value "$1")"
+    reload_service "$@"
+    mv -f "$own" "$socket"
+    end_fpm "$(cat "$pid")"
+    rm -f "$pid" /run/itqan-fpm.conf
+}
+start_second_fpm() {
+    printf '[global]\npid = %s\nerror_log = /var/log/php%s-fpm.log\nprocess_control_timeout = 30s\n' "$2" "$1" >/run/itqan-fpm.conf
+    printf 'include = /etc/php/%s/fpm/pool.d/www.conf\n[www]\nlisten = /run/php/itqan-fpm.sock\n' "$1" >>/run/itqan-fpm.conf
+    "php-fpm$1" --daemonize --fpm-config /run/itqan-fpm.conf >/dev/null 2>&1
+    if ! wait_until 15 test -S /run/php/itqan-fpm.sock || ! wait_until 15 test -s "$2"; then refuse "a second PHP-FPM does not start"; fi
+}
+# drain_fpm PID: each of its processes ends after its request; those that follow take what waited at the socket, and end too
+drain_fpm() {
+    local round children
+    for round in 1 2; do
+        children=$(pgrep -P "$1" | tr '\n' ' ' || true)
+        # shellcheck disable=SC2086
+        if [ -n "$children" ]; then
+            kill -QUIT $children 2>/dev/null || true
+            if ! wait_until 60 all_gone $children; then say "requests longer than a minute are cut off in round $round"; fi
+        fi
+    done
+}
+all_gone() {
+    local pid
+    for pid; do if kill -0 "$pid" 2>/dev/null; then return 1; fi; done
+}
+end_fpm() {
+    if ! [[ $(cat "/proc/$1/comm" 2>/dev/null) = php-fpm* ]]; then return; fi
+    drain_fpm "$1"
+    kill -QUIT "$1" 2>/dev/null || true
+    wait_until 60 all_gone "$1" || true
+}
+
 # preflight DIGEST CHECK=VALUE… <TSIG-SECRET: refuses the host with everything that is wrong, or notes that it passed
 preflight() {
     local digest=$1 problems
@@ -109,6 +168,20 @@ refuse_unknown_variables() {
     unknown=$(sed -nE 's/^[[:space:]]*(export +)?([A-Za-z_][A-Za-z0-9_]*)=.*/\2/p' "$file" | sort -u | grep -vxF -f <(printf '%s\n' "$@") || true)
     if [ -n "$unknown" ]; then
         refuse "$file has variables that the settings do not name; put them into itqan:environment: ${unknown//$'\n'/ }"
+    fi
+}
+
+# note_variables FILE TOOL, before a .env is replaced; cache_variables FILE TOOL, after: where the new one says the same in
+# other words, the cached configuration and the processes that read it stay as they are, and so does the file's time
+note_variables() {
+    if ! [ -s "$1" ] || [ "$(probe_cached "$(dirname "$1")")" != 'environment cached' ]; then return; fi
+    NOTED=$("$2" variables) NOTED_AT=$(stat -c %y "$1")
+}
+cache_variables() {
+    if [ -n "${NOTED-}" ] && [ "$("$2" variables)" = "$NOTED" ]; then
+        touch -d "$NOTED_AT" "$1"
+    else
+        "$2" cache
     fi
 }
 

@@ -170,7 +170,9 @@ SCHEMA_PRIVILEGES="'ALTER','ALTER ROUTINE','CREATE','CREATE ROUTINE','CREATE TEM
 'EVENT','EXECUTE','INDEX','INSERT','LOCK TABLES','REFERENCES','SELECT','SHOW VIEW','TRIGGER','UPDATE'"
 
 # probe_schema NAME USER HOST…: a schema's character set; an account's global privileges, and the schemas on which
-# it has all or some rights. One call of the client, which takes longer to start than to ask.
+# it has all or some rights. A grant written by hand has no backslash before an underscore, and so stands for any
+# character there: that counts as the same, because to replace it a running application would lose its rights for a
+# moment. One call of the client, which takes longer to start than to ask.
 probe_schema() {
     local name=$1 user=$2 host grantee statements
     shift 2
@@ -180,8 +182,8 @@ WHERE schema_name = '$name'), 'absent'));"
         grantee="\\'$user\\'@\\'$host\\'"
         statements+="SELECT CONCAT('account $user@$host ', IFNULL((SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY 1) FROM \
 information_schema.user_privileges WHERE grantee = '$grantee'), 'absent'), IFNULL((SELECT GROUP_CONCAT(entry ORDER BY entry SEPARATOR '') \
-FROM (SELECT CONCAT(' ', table_schema, IF(SUM(privilege_type IN ($SCHEMA_PRIVILEGES)) = 18, ':ALL', ':SOME')) AS entry FROM \
-information_schema.schema_privileges WHERE grantee = '$grantee' GROUP BY table_schema) AS entries), ''));"
+FROM (SELECT CONCAT(' ', REPLACE(table_schema, '\\\\_', '_'), IF(SUM(privilege_type IN ($SCHEMA_PRIVILEGES)) = 18, ':ALL', ':SOME')) AS entry FROM \
+information_schema.schema_privileges WHERE grantee = '$grantee' GROUP BY REPLACE(table_schema, '\\\\_', '_')) AS entries), ''));"
     done
     sql "$statements"
 }
@@ -366,22 +368,46 @@ release_git() {
 }
 dependencies_digest() { release_git "$1" ls-tree HEAD composer.json composer.lock composer.debian.json composer.debian.lock 2>/dev/null | sha256sum | cut -d' ' -f1; }
 node_digest() { release_git "$1" ls-tree HEAD package-lock.json 2>/dev/null | sha256sum | cut -d' ' -f1; }
-assets_digest() {
-    release_git "$1" ls-tree HEAD package.json package-lock.json resources vite.config.js tailwind.config.js postcss.config.js 2>/dev/null \
-        | sha256sum | cut -d' ' -f1
+ASSETS=(package.json package-lock.json resources vite.config.js tailwind.config.js postcss.config.js)
+assets_digest() { release_git "$1" ls-tree HEAD "${ASSETS[@]}" 2>/dev/null | sha256sum | cut -d' ' -f1; }
+
+# vendor_state ROOT COMPOSER-FILE: whether what is installed is what the lock file names; where somebody else installed it,
+# Composer's own list of it says so
+vendor_state() {
+    local root=$1 made=$1/vendor/.itqan-digest lock
+    if [ -e "$made" ]; then
+        compare "$(cat "$made")" "$(dependencies_digest "$root")"
+        return
+    fi
+    if [ -e "$root/$2" ]; then lock=${2%.json}.lock; else lock=composer.lock; fi
+    php -r '
+        [$lock, $installed] = array_map(fn ($file) => json_decode(@file_get_contents($file) ?: "null", true), array_slice($argv, 1));
+        if (!isset($lock["packages"], $installed["packages"]) || ($installed["dev"] ?? true)) exit(1);
+        $list = function ($packages) { $list = array_column($packages, "version", "name"); ksort($list); return $list; };
+        exit($list($lock["packages"]) === $list($installed["packages"]) ? 0 : 1);
+    ' "$root/$lock" "$root/vendor/composer/installed.json" 2>/dev/null && echo current || echo stale
 }
 
-# probe_release PATH: commit, local changes, what is installed, built and cached, maintenance mode
+# build_state ROOT: whether the assets are built from what is checked out; where somebody else built them, as make sees it:
+# nothing that they are made from is younger
+build_state() {
+    local root=$1 made=$1/public/build/.itqan-digest manifest=$1/public/build/manifest.json sources=() path
+    if ! [ -e "$root/package.json" ]; then echo current; return; fi
+    if [ -e "$made" ] || ! [ -s "$manifest" ]; then
+        compare "$(cat "$made" 2>/dev/null)" "$(assets_digest "$root")"
+        return
+    fi
+    for path in "${ASSETS[@]}"; do if [ -e "$root/$path" ]; then sources+=("$root/$path"); fi; done
+    if [ -z "$(find "${sources[@]}" -type f -newer "$manifest" -print -quit)" ]; then echo current; else echo stale; fi
+}
+
+# probe_release PATH COMPOSER-FILE: commit, local changes, what is installed, built and cached, maintenance mode
 probe_release() {
     local root=$1 cache=$1/bootstrap/cache cached=''
     printf 'commit %s\n' "$(release_git "$root" rev-parse -q --verify HEAD 2>/dev/null || echo absent)"
     printf 'changes %s\n' "$(release_git "$root" status --porcelain --untracked-files=no 2>/dev/null | wc -l | sed 's/^0$/none/')"
-    printf 'vendor %s\n' "$(compare "$(cat "$root/vendor/.itqan-digest" 2>/dev/null)" "$(dependencies_digest "$root")")"
-    if [ -e "$root/package.json" ]; then
-        printf 'build %s\n' "$(compare "$(cat "$root/public/build/.itqan-digest" 2>/dev/null)" "$(assets_digest "$root")")"
-    else
-        printf 'build current\n'
-    fi
+    printf 'vendor %s\n' "$(vendor_state "$root" "$2")"
+    printf 'build %s\n' "$(build_state "$root")"
     if [ -s "$cache/config.php" ]; then cached+=' config'; fi
     if compgen -G "$cache/routes-v*.php" >/dev/null; then cached+=' routes'; fi
     if compgen -G "$root/storage/framework/views/*.php" >/dev/null; then cached+=' views'; fi
@@ -392,7 +418,8 @@ probe_release() {
 compare() { if [ "$1" = "$2" ]; then echo current; else echo stale; fi; }
 
 # probe_permissions ROOT OWNER MODE WRITABLE-OWNER WRITABLE-MODE WRITABLE…: paths that are not as in the table.
-# Under the writable folders only folders count, and not those that the running application (the group's user) made.
+# Under the writable folders only folders count, and not those that the running application (the group's user) made;
+# one that hands its group on to what is made in it (setgid, which chmod 775 leaves alone) is as in the table.
 probe_permissions() {
     local root=$1 owner=$2 mode=$3 writable_owner=$4 writable_mode=$5 wrong path skip=()
     shift 5
@@ -403,7 +430,7 @@ probe_permissions() {
             -printf '%P %u:%g %m\n' 2>/dev/null
         for path; do
             find "$root/$path" -type d -not \( -user "${writable_owner#*:}" -not -user "${writable_owner%:*}" \) \( -not -user "${writable_owner%:*}" -o -not -group "${writable_owner#*:}" \
-                -o -not -perm "$writable_mode" \) -printf "$path/%P %u:%g %m\n" 2>/dev/null || printf '%s absent\n' "$path"
+                -o -not \( -perm "$writable_mode" -o -perm "2$writable_mode" \) \) -printf "$path/%P %u:%g %m\n" 2>/dev/null || printf '%s absent\n' "$path"
         done
     )
     if ! [ -d "$root" ]; then
@@ -413,4 +440,34 @@ probe_permissions() {
     else
         printf 'permissions wrong on %d paths: %s\n' "$(wc -l <<<"$wrong")" "$(head -n 5 <<<"$wrong" | tr '\n' ';' | sed 's/;$//; s/;/; /g')"
     fi
+}
+
+# probe_ini FILE NAME KEY: a value of a file of lines `name = value`
+probe_ini() { printf '%s=%s\n' "$3" "$(sed -nE "s/^$2[[:space:]]*=[[:space:]]*//p" "$1" 2>/dev/null | tail -n 1)"; }
+
+# probe_git_facts ROOT: where the checkout comes from, its commit, and its branch (its commit where it is on none)
+probe_git_facts() {
+    printf 'release.repository=%s\n' "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null)"
+    printf 'commit=%s\n' "$(release_git "$1" rev-parse -q --verify HEAD)"
+    printf 'release.ref=%s\n' "$(release_git "$1" symbolic-ref -q --short HEAD || release_git "$1" rev-parse -q --verify HEAD)"
+}
+
+# probe_pool PROGRAM DIRECTIVE=KEY…: the pool as PHP-FPM reads its files
+probe_pool() {
+    local shown pair program=$1
+    shift
+    shown=$("$program" -tt 2>&1)
+    for pair; do
+        printf '%s=%s\n' "${pair#*=}" "$(sed -nE "s/^.*NOTICE:[[:space:]]+${pair%%=*} = //p" <<<"$shown" | tail -n 1)"
+    done
+}
+
+# probe_limits PROGRAM DIRECTIVE=KEY…: limits as PHP reads its files
+probe_limits() {
+    local shown pair program=$1
+    shift
+    shown=$("$program" -i 2>/dev/null)
+    for pair; do
+        printf '%s=%s\n' "${pair#*=}" "$(sed -nE "s/^${pair%%=*} => ([^ ]+) => .*/\\1/p" <<<"$shown" | head -n 1)"
+    done
 }

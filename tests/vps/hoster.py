@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import time
@@ -24,7 +25,8 @@ from settings import SECRETS, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM = "debian-13"
-NAME = "itqan-vps"
+# another name lets two runs go on side by side
+NAME = os.environ.get("ITQAN_TEST_HOSTER", "itqan-vps")
 # systemd as the first process of a container.
 SYSTEMD = [
     *("--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--security-opt=seccomp=unconfined"),
@@ -128,9 +130,9 @@ class Hoster:
         environment = [f"--env=ITQAN_DOMAIN={self.settings.domain}", f"--env=ITQAN_ADDRESS={self.registrar}"]
         place = [f"--network={NAME}", f"--ip={self.registrar}", "--hostname=registrar"]
         docker("create", f"--name={name}", *place, *environment, self.image("registrar"))
-        self._copy(name, "/etc/itqan/tsig.key", tsig_clause(self.settings))
-        self._copy(name, "/etc/itqan/pebble/tls.pem", certificate(self.settings))
-        self._copy(name, "/etc/itqan/pebble/tls.key", private_key(self.settings))
+        self.copy(name, "/etc/itqan/tsig.key", tsig_clause(self.settings))
+        self.copy(name, "/etc/itqan/pebble/tls.pem", certificate(self.settings))
+        self.copy(name, "/etc/itqan/pebble/tls.key", private_key(self.settings))
         docker("start", name)
         _wait(lambda: _ok("exec", name, "registrar", "healthy"), 30, "the registrar answers")
 
@@ -147,9 +149,9 @@ class Hoster:
         host_key = SECRETS["sshHostPrivateKey"].generate
         assert host_key
         key = host_key()
-        self._copy(name, "/etc/ssh/ssh_host_ed25519_key", key)
-        self._copy(name, "/root/.ssh/authorized_keys", public_key(self._login_key) + "\n")
-        self._copy(name, "/usr/local/share/ca-certificates/registrar.crt", certificate(self.settings))
+        self.copy(name, "/etc/ssh/ssh_host_ed25519_key", key)
+        self.copy(name, "/root/.ssh/authorized_keys", public_key(self._login_key) + "\n")
+        self.copy(name, "/usr/local/share/ca-certificates/registrar.crt", certificate(self.settings))
         docker("start", name)
         server = Server(name, address, public_key(key))
         _wait(lambda: _ok("exec", name, "systemctl", "is-active", "-q", "ssh"), 30, "sshd of the server runs")
@@ -172,7 +174,7 @@ class Hoster:
         ]
 
     @staticmethod
-    def _copy(container: str, path: str, content: str) -> None:
+    def copy(container: str, path: str, content: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "file"
             file.write_text(content)
