@@ -13,14 +13,15 @@ def sandbox_unit(name: str, service: str, *further: str, before: str = "") -> Un
 
     Arguments: `further`, lines of its own; `before`, bash that must run before the service restarts.
     """
+    seen = f"sandbox {service} no-new-privileges=1 read-only /etc /home /usr"
     path = f"/etc/systemd/system/{service}.service.d/itqan.conf"
     made = file_unit(
         name,
         path,
         render("hardening/sandbox.conf.j2", further=further),
         probe=call("probe_sandbox", service),
-        expect=f"sandbox {service} no-new-privileges=1 read-only /etc /home /usr",
-        then=lines("systemctl daemon-reload", before, call("systemctl", "restart", service)),
+        expect=seen,
+        then=lines(before, call("restart_sandboxed", service, seen)),
     )
     undo = lines(made.remove or "", "systemctl daemon-reload", before, call("systemctl", "restart", service))
     return replace(made, remove=undo)

@@ -237,6 +237,15 @@ bind_redis() {
     wait_until 10 redis-cli -h "$1" -p "$2" ping
 }
 
+# restart_sandboxed SERVICE SEEN: restarted, until its main process is seen with the sandbox: `restart` returns before
+# systemd's child has put it on
+restart_sandboxed() {
+    systemctl daemon-reload
+    systemctl restart "$1"
+    wait_until 10 sandboxed "$@"
+}
+sandboxed() { [ "$(probe_sandbox "$1")" = "$2" ]; }
+
 # load_firewall FILE PORT: the rules take effect, provided that they let in the connection over which this runs. Its packets
 # meet the rule for PORT before any other, and that rule does not ask whether a connection is new: the first one that it
 # counts proves that a new connection would get in as well. Without that proof what was loaded before comes back; a timer of
