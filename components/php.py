@@ -7,18 +7,19 @@ from settings import Settings
 from .part import Part
 from .platform import Platform
 from .render import render
+from .sandbox import sandbox_unit
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
+
+# Debian's service registers its socket as an alternative when it starts (php-fpm-socket-helper).
+SOCKET_LINK = "ReadWritePaths=-/etc/alternatives"
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "PHP-FPM Configuration" of the document."""
-    return [
-        _command(settings),
-        _cli_limits(settings),
-        *_fpm(settings),
-        service_unit("php/service", _service(settings)),
-    ]
+    service = _service(settings)
+    made = [_command(settings), _cli_limits(settings), *_fpm(settings), service_unit("php/service", service)]
+    return [*made, sandbox_unit("php/sandbox", service, SOCKET_LINK)] if settings.is_strict else made
 
 
 def _service(settings: Settings) -> str:

@@ -90,6 +90,7 @@ class Platform(_Data):
     sources: list[Source]
     packages: list[Package]
     sample_packages: list[Package]
+    strict_packages: list[Package]
     php_versions: list[str]
     phar: Phar | None
     database_service: str

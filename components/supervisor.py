@@ -7,6 +7,7 @@ from settings import Program, Settings
 from .part import Part
 from .platform import Platform
 from .render import render
+from .sandbox import sandbox_unit
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
 
@@ -29,8 +30,11 @@ def programs(settings: Settings) -> list[Program]:
 def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "Background Processes (Supervisor)" of the document."""
     wanted = programs(settings)
+    # before the programs: a restart of Supervisor stops them, each in the time that the settings give it
+    sandbox = sandbox_unit("supervisor/sandbox", "supervisor", before="supervisorctl stop all >&2")
     return [
         service_unit("supervisor/service", "supervisor"),
+        *([sandbox] if settings.is_strict else []),
         _files(wanted),
         *(_program(settings, program) for program in wanted),
     ]

@@ -26,6 +26,8 @@ FOLDERS = (
 # What distributions bring themselves, beside what dpkg and ucf know (patterns of fnmatch).
 OWN_FILES = (
     "file /etc/mysql/debian.cnf *",
+    # what the unit database/address writes where the server listened on other addresses too
+    "file /etc/mysql/*.conf.d/99-itqan.cnf of no package",
     "link /etc/mysql/my.cnf -> /etc/alternatives/my.cnf",
     "link /etc/nginx/modules-enabled/*.conf -> /usr/share/nginx/modules-available/*",
     "link /etc/php/*/conf.d/*.ini -> /etc/php/*/mods-available/*.ini",
@@ -100,7 +102,7 @@ class Unknown:
         return f"; and {rest} more" if rest > 0 else ""
 
 
-def judged(settings: Settings, units: Iterable[Unit]) -> list[Surrounding]:
+def judged(settings: Settings, units: Sequence[Unit]) -> list[Surrounding]:
     """What preview, up and audit look at beyond the units."""
     return [
         Surrounding("logins", "look_logins", _logins(settings)),
@@ -109,14 +111,15 @@ def judged(settings: Settings, units: Iterable[Unit]) -> list[Surrounding]:
         Surrounding("crontabs", "look_crontabs", (f"crontab {settings.server.web_user} *",)),
         Surrounding("files", call("look_files", *FOLDERS), (*OWN_FILES, *_owned_files(units))),
         Surrounding("sockets", "look_sockets", (*OWN_SOCKETS, *_sockets(settings))),
-        Surrounding("units", "look_units", OWN_UNITS_OF_COPY if settings.target == "docker" else ()),
+        Surrounding("units", "look_units", (*_own_units(settings), *_owned_units(units))),
         Surrounding("database", "look_database", (*OWN_ACCOUNTS, *_database_accounts(settings))),
     ]
 
 
 def compared(settings: Settings, platform: Platform) -> list[Surrounding]:
     """What only means something beside another host."""
-    wanted = tuple(f"package {package.name}" for package in platform.wanted(settings))
+    strict = platform.strict_packages if settings.is_strict else []
+    wanted = tuple(f"package {package.name}" for package in (*platform.wanted(settings), *strict))
     redis = call("look_redis", settings.redis.host, settings.redis.port)
     php = call("look_php", settings.php.version)
     return [
@@ -227,10 +230,19 @@ def _owned_files(units: Iterable[Unit]) -> tuple[str, ...]:
     return tuple(f"{kind} {path} *" for kind, path in sorted(paths))
 
 
+def _own_units(settings: Settings) -> tuple[str, ...]:
+    return OWN_UNITS_OF_COPY if settings.target == "docker" else ()
+
+
+def _owned_units(units: Iterable[Unit]) -> tuple[str, ...]:
+    """Drop-ins that units look at."""
+    pattern = r"^file (/etc/systemd/system/\S+) "
+    return tuple(f"unit {path}" for u in units for path in re.findall(pattern, u.expect, re.MULTILINE))
+
+
 def _sockets(settings: Settings) -> tuple[str, ...]:
     """sshd, nginx, and Reverb's port; the others are on loopback only, which their units see to."""
-    ssh = settings.connection.port if settings.connection else 22
-    made = [f"socket tcp *:{port} *" for port in (ssh, 80, 443)]
+    made = [f"socket tcp *:{port} *" for port in (settings.ssh_port, 80, 443)]
     return (*made, f"socket tcp {_brackets(settings.reverb_host)}:8080 *")
 
 

@@ -154,13 +154,23 @@ class Settings(Part):
         return self.registrar_address if self.target == "docker" else self.dns.server
 
     @property
+    def ssh_port(self) -> int:
+        """Where sshd listens."""
+        return self.connection.port if self.connection else 22
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the host is as we recommend, and not only as documented."""
+        return self.hardening == "strict"
+
+    @property
     def environment_mode(self) -> OwnerMode:
         """Owner and mode of .env: as documented, or 640 so that only deploy and the web user read it."""
-        if self.hardening == "documented":
+        if not self.is_strict:
             return self.permissions.environment
         return OwnerMode(owner=f"{self.server.deploy_user}:{self.server.web_user}", mode="640")
 
     @property
     def reverb_host(self) -> str:
         """Where Reverb listens: every address as documented, loopback when strict (only nginx asks it)."""
-        return "0.0.0.0" if self.hardening == "documented" else "127.0.0.1"
+        return "127.0.0.1" if self.is_strict else "0.0.0.0"

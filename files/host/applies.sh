@@ -346,3 +346,45 @@ print_root() {
         fi
     done
 }
+
+# bind_redis HOST PORT: Redis listens there and nowhere else. Its file can say it anywhere, and a client can say otherwise.
+bind_redis() {
+    local file=/etc/redis/redis.conf
+    keep_copy "$file"
+    { grep -vE '^[[:space:]]*bind[[:space:]]' "$file"; printf 'bind %s\n' "$1"; } | place "$file" "$(stat -c '%U:%G' "$file")" "$(stat -c '%a' "$file")"
+    systemctl restart redis-server
+    wait_until 10 redis-cli -h "$1" -p "$2" ping
+}
+
+# restart_sandboxed SERVICE SEEN: restarted, until its main process is seen with the sandbox: `restart` returns before
+# systemd's child has put it on
+restart_sandboxed() {
+    systemctl daemon-reload
+    systemctl restart "$1"
+    wait_until 10 sandboxed "$@"
+}
+sandboxed() { [ "$(probe_sandbox "$1")" = "$2" ]; }
+
+# load_firewall FILE PORT: the rules take effect, provided that they let in the connection over which this runs. Its packets
+# meet the rule for PORT before any other, and that rule does not ask whether a connection is new: the first one that it
+# counts proves that a new connection would get in as well. Without that proof what was loaded before comes back; a timer of
+# systemd sees to it where this process or the whole connection is gone by then.
+load_firewall() {
+    local file=$1 port=$2 before=/run/itqan-firewall-before undo=itqan-firewall-undo
+    nft -c -f "$file" || return 1
+    { printf 'table inet itqan\ndelete table inet itqan\n'; nft list table inet itqan 2>/dev/null || true; } >"$before"
+    systemctl stop -q "$undo.timer" 2>/dev/null || true
+    systemd-run -q --collect --unit="$undo" --on-active=60 --timer-property=AccuracySec=1s nft -f "$before" || return 1
+    nft -f "$file" || return 1
+    # the other side answers to this line with a packet
+    say "firewall: loaded; it stays when a packet of this connection comes in by the rule for port $port"
+    if wait_until 20 firewall_lets_in "$port"; then
+        systemctl stop -q "$undo.timer"
+        return
+    fi
+    nft -f "$before" && systemctl stop -q "$undo.timer"
+    say "firewall: no packet of this connection came in at port $port within 20 seconds: does sshd listen on another port \
+(\`sshd -T | grep ^port\`), behind a forwarded one? The rules that were loaded before are back"
+    return 1
+}
+firewall_lets_in() { nft list chain inet itqan input | grep -q "tcp dport $1 counter packets [1-9]"; }

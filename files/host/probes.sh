@@ -307,6 +307,42 @@ probe_listening() {
     esac
 }
 
+# probe_exposed PORT: whether another host gets at a TCP port; nobody listening is not this probe's business
+probe_exposed() {
+    case $(probe_listening "$1") in
+        *' closed' | *' local only') printf 'port %s not exposed\n' "$1" ;;
+        *) probe_listening "$1" ;;
+    esac
+}
+
+# probe_table FAMILY NAME: a table of nftables as the kernel has it, without what its counters counted
+probe_table() {
+    if ! nft -s list table "$1" "$2" 2>/dev/null | sed 's/^[[:space:]]*//; /^$/d' | grep .; then printf 'table %s %s absent\n' "$1" "$2"; fi
+}
+
+# probe_sshd KEYWORD…: what sshd makes of all its files
+probe_sshd() {
+    local keyword
+    for keyword; do
+        printf 'sshd %s\n' "$(/usr/sbin/sshd -T 2>/dev/null | grep "^$keyword " || echo "$keyword unknown")"
+    done
+}
+
+# probe_apt KEY…: what apt makes of all its configuration
+probe_apt() {
+    local key
+    for key; do printf 'apt %s\n' "$(apt-config dump "$key" 2>/dev/null | grep . || echo "$key unset")"; done
+}
+
+# probe_sandbox SERVICE: what the kernel keeps from the service's main process, as it runs
+probe_sandbox() {
+    local process
+    process=/proc/$(systemctl show -p MainPID --value "$1" 2>/dev/null)
+    printf 'sandbox %s no-new-privileges=%s read-only%s\n' "$1" \
+        "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' "$process/status" 2>/dev/null)" \
+        "$(awk '$5 ~ "^/(etc|home|usr)$" && $6 ~ /^ro(,|$)/ {print " " $5}' "$process/mountinfo" 2>/dev/null | LC_ALL=C sort -u | tr -d '\n')"
+}
+
 # probe_redis HOST PORT
 probe_redis() { printf 'redis %s:%s %s\n' "$1" "$2" "$(redis-cli -h "$1" -p "$2" ping 2>/dev/null || echo silent)"; }
 
