@@ -322,7 +322,7 @@ def _compare_variables(merged: Mapping[str, Any], host: Host) -> list[Difference
 
 
 def _compare_facts(merged: Mapping[str, Any], host: Host) -> list[Difference]:
-    """Where the host's own settings differ; a branch and the commit that is checked out of it say the same."""
+    """Where the host itself differs; a branch and the commit that is checked out of it say the same."""
     facts = {key: value for key, value in host.facts.items() if key != COMMIT}
     if host.facts.get(COMMIT) == _at(merged, "release.ref"):
         facts.pop("release.ref", None)

@@ -416,12 +416,13 @@ vendor_state() {
         return
     fi
     if [ -e "$root/$2" ]; then lock=${2%.json}.lock; else lock=composer.lock; fi
-    php -r '
+    # shellcheck disable=SC2016
+    if php -r '
         [$lock, $installed] = array_map(fn ($file) => json_decode(@file_get_contents($file) ?: "null", true), array_slice($argv, 1));
         if (!isset($lock["packages"], $installed["packages"]) || ($installed["dev"] ?? true)) exit(1);
         $list = function ($packages) { $list = array_column($packages, "version", "name"); ksort($list); return $list; };
         exit($list($lock["packages"]) === $list($installed["packages"]) ? 0 : 1);
-    ' "$root/$lock" "$root/vendor/composer/installed.json" 2>/dev/null && echo current || echo stale
+    ' "$root/$lock" "$root/vendor/composer/installed.json" 2>/dev/null; then echo current; else echo stale; fi
 }
 
 # build_state ROOT: whether the assets are built from what is checked out; where somebody else built them, as make sees it:
@@ -504,6 +505,6 @@ probe_limits() {
     shift
     shown=$("$program" -i 2>/dev/null)
     for pair; do
-        printf '%s=%s\n' "${pair#*=}" "$(sed -nE "s/^${pair%%=*} => ([^ ]+) => .*/\\1/p" <<<"$shown" | head -n 1)"
+        printf '%s=%s\n' "${pair#*=}" "$(awk -F ' => ' -v name="${pair%%=*}" '$1 == name {print $2; exit}' <<<"$shown")"
     done
 }

@@ -18,8 +18,8 @@ OPTION_ESCAPES = re.compile(r'\\(["\\])')
 def test_schema_and_account(prod_units: dict[str, Unit]) -> None:
     assert prod_units["database/schema"].expect.splitlines() == [
         "database itqan_platform utf8mb4",
-        "account itqan@127.0.0.1 USAGE itqan\\_platform:ALL",
-        "account itqan@localhost USAGE itqan\\_platform:ALL",
+        "account itqan@127.0.0.1 USAGE itqan_platform:ALL",
+        "account itqan@localhost USAGE itqan_platform:ALL",
         "database login ok",
         "port 3306 local only",
     ]

@@ -27,7 +27,7 @@ def statements(unit: Unit) -> list[str]:
 
 def test_the_pool_is_the_documents_table(prod_units: dict[str, Unit]) -> None:
     pool = prod_units["php/pool"]
-    assert statements(pool) == ["[global]", "process_control_timeout = 30", *POOL]
+    assert statements(pool) == ["[global]", "process_control_timeout = 30s", *POOL]
     assert pool.expect.startswith("file /etc/php/8.4/fpm/pool.d/www.conf root:root 644 ")
 
 
@@ -45,10 +45,11 @@ def test_limits_of_fpm_are_said_explicitly(prod_units: dict[str, Unit]) -> None:
 
 def test_fpm_accepts_a_file_before_it_stays_and_runs_with_it(prod_units: dict[str, Unit]) -> None:
     for name in ("php/pool", "php/fpm-limits"):
-        place, *then = prod_units[name].apply.splitlines()
+        note, place, *then = prod_units[name].apply.splitlines()
+        assert note.startswith("note_patience php-fpm8.4 php8.4-fpm /etc/php/8.4/fpm/")
         assert place.endswith(" php-fpm8.4 -t")
         (reload,) = then
-        assert reload.startswith("reload_service php8.4-fpm 'php-fpm: pool www' /etc/php/8.4/fpm/")
+        assert reload.startswith("reload_fpm 8.4 php8.4-fpm 'php-fpm: pool www' /etc/php/8.4/fpm/")
         assert prod_units[name].expect.splitlines()[-1] == "loaded php8.4-fpm current"
 
 

@@ -156,7 +156,7 @@ def test_probe_permissions(bash: Bash, tmp_path: Path, me: str) -> None:
 
 
 def test_probe_release_and_checkout(bash: Bash) -> None:
-    absent = bash("probe_release gone; probe_checkout gone").stdout.splitlines()
+    absent = bash("probe_release gone composer.json; probe_checkout gone").stdout.splitlines()
     assert absent[0] == "commit absent"
     assert absent[-2:] == ["checkout gone origin absent", "checkout gone fileMode true"]
     program = """
@@ -168,7 +168,7 @@ def test_probe_release_and_checkout(bash: Bash) -> None:
         dependencies_digest app >app/vendor/.itqan-digest
         echo x >app/bootstrap/cache/config.php
         touch app/bootstrap/cache/routes-v7.php app/storage/framework/views/a.php
-        probe_release app; probe_checkout app
+        probe_release app composer.json; probe_checkout app
     """
     commit, *lines = bash(program).stdout.splitlines()
     assert lines == [
@@ -183,7 +183,7 @@ def test_probe_release_and_checkout(bash: Bash) -> None:
     ]
     changed = bash(
         "touch app/storage/framework/down; echo x >app/composer.json; echo x >app/vendor/.itqan-digest"
-        "; probe_release app"
+        "; probe_release app composer.json"
     )
     assert changed.stdout.splitlines()[1:3] == ["changes 1", "vendor stale"]
     assert changed.stdout.splitlines()[-1] == "maintenance on"
