@@ -378,12 +378,12 @@ load_firewall() {
     nft -f "$file" || return 1
     # the other side answers to this line with a packet
     say "firewall: loaded; it stays when a packet of this connection comes in by the rule for port $port"
-    if wait_until 20 firewall_lets_in "$port"; then
+    if wait_until 10 firewall_lets_in "$port"; then
         systemctl stop -q "$undo.timer"
         return
     fi
     nft -f "$before" && systemctl stop -q "$undo.timer"
-    say "firewall: no packet of this connection came in at port $port within 20 seconds: does sshd listen on another port \
+    say "firewall: no packet of this connection came in at port $port within 10 seconds: does sshd listen on another port \
 (\`sshd -T | grep ^port\`), behind a forwarded one? The rules that were loaded before are back"
     return 1
 }
