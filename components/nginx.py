@@ -48,7 +48,7 @@ def _sends_hsts(settings: Settings) -> bool:
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
-    """The site, the list of enabled sites, the service, what it shows on port 443; when strict, its sandbox."""
+    """The site, the enabled sites, the service, what it shows on port 443; when strict, its sandbox."""
     made = [
         _site(settings),
         _enabled(settings),

@@ -82,7 +82,7 @@ SERVICES = ("mariadb", "redis-server", "nginx", "php8.4-fpm", "supervisor", "cro
 
 @pytest.fixture(scope="module")
 def by_hand(hoster: Hoster, key: Path) -> Iterator[Vps]:
-    """A server that was built without a stack, with rows, an upload and a certificate, and its stack's file."""
+    """A server that was built without a stack, with rows, an upload, a certificate; its stack's file."""
     server = hoster.server()
     build(server, hoster)
     made = Vps(STACK, server, hoster, key)
@@ -140,7 +140,8 @@ def treasure(server: Server) -> str:
         'SELECT user, host, authentication_string FROM mysql.user WHERE user = "itqan"\'\n'
         f"stat -c '%n %i %U %a %y' {UPLOAD}; cat {UPLOAD}; redis-cli get kept\n"
         f"readlink -f {LINEAGE}/*.pem; openssl x509 -in {LINEAGE}/cert.pem -noout -serial\n"
-        f"sha256sum {APPLICATION}/bootstrap/cache/*.php; git -c safe.directory='*' -C {APPLICATION} rev-parse HEAD"
+        f"sha256sum {APPLICATION}/bootstrap/cache/*.php\n"
+        f"git -c safe.directory='*' -C {APPLICATION} rev-parse HEAD"
     )
 
 
