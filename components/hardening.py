@@ -53,7 +53,7 @@ def _sshd(settings: Settings) -> Unit:
     """Keys only; the stack itself has never logged in otherwise, so it cannot lock itself out."""
     permit = root_login(settings)
     shown = "without-password" if permit == "prohibit-password" else permit  # sshd's older word for it
-    return file_unit(
+    made = file_unit(
         "hardening/sshd",
         SSHD,
         render("hardening/sshd.conf.j2", root_login=permit),
@@ -70,6 +70,7 @@ def _sshd(settings: Settings) -> Unit:
             "loaded ssh current",
         ),
     )
+    return replace(made, remove=lines(made.remove or "", "systemctl reload ssh"))
 
 
 def _nftables() -> Unit:
