@@ -145,8 +145,7 @@ def treasure(server: Server) -> str:
         'SELECT user, host, authentication_string FROM mysql.user WHERE user = "itqan"\'\n'
         f"stat -c '%n %i %U %a %y' {UPLOAD}; cat {UPLOAD}; redis-cli get kept\n"
         f"readlink -f {LINEAGE}/*.pem; openssl x509 -in {LINEAGE}/cert.pem -noout -serial\n"
-        f"sha256sum {APPLICATION}/bootstrap/cache/*.php
-"
+        f"sha256sum {APPLICATION}/bootstrap/cache/*.php\n"
         f"git -c safe.directory='*' -C {APPLICATION} rev-parse HEAD"
     )
 
