@@ -6,6 +6,7 @@ from components.connection import target_host
 from components.cron import Cron
 from components.database import Database
 from components.dns import DnsWildcard
+from components.hardening import Hardening
 from components.host import Host
 from components.nginx import Nginx
 from components.outputs import export
@@ -20,6 +21,7 @@ target = target_host(settings)
 
 host = Host(target)
 packages = Packages(target, depends_on=[host])
+Hardening(target, depends_on=[packages])
 database = Database(target, depends_on=[packages])
 redis = Redis(target, depends_on=[packages])
 php = Php(target, depends_on=[packages])

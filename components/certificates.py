@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from settings import Settings
 
-from .dns import tsig_name
+from .dns import CLIENT, tsig_name
 from .part import Part
 from .platform import Platform
 from .render import managed, render
@@ -13,6 +13,13 @@ from .unit import Unit, call, file_unit, lines
 
 CREDENTIALS = "/etc/letsencrypt/rfc2136.ini"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/nginx.sh"
+LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+# https://letsencrypt.org/docs/staging-environment/: its roots are in no store, and its names say STAGING
+AUTHORITIES = {
+    "https://acme-v02.api.letsencrypt.org/directory": "letsencrypt",
+    LETS_ENCRYPT_STAGING: "letsencrypt-staging",
+}
+HOOKS = {"auth": "present", "cleanup": "withdraw"}
 REGISTRAR_CA = "/usr/local/share/ca-certificates/itqan-registrar.crt"
 
 
@@ -69,30 +76,54 @@ def _credentials(settings: Settings) -> Unit:
 def _lineage(settings: Settings) -> Unit:
     """The lineage under the document's name, said explicitly: certbot chooses -0001 by itself only once."""
     certificate, domain = settings.certificate, settings.domain
-    manual = settings.dns.provider == "manual"
+    issuer, renewal = _issuer(settings), _renewal(settings)
     seconds = 1 if settings.target == "docker" else 30
-    apply = (
-        call("refuse_certificate", certificate.lineage)
-        if manual
-        else call(
+    return Unit(
+        name="certificates/lineage",
+        probe=call(
+            "probe_lineage",
+            certificate.lineage,
+            *(["issuer"] if issuer else []),
+            *(["renewal"] if renewal else []),
+        ),
+        expect=lines(
+            f"certificate {certificate.lineage} DNS:*.{domain} DNS:{domain}",
+            f"certificate {certificate.lineage} lasts",
+            f"certificate {certificate.lineage} of {issuer}" if issuer else "",
+            *renewal,
+        ),
+        apply=call(
             "issue_certificate",
             certificate.lineage,
             domain,
             certificate.email,
             acme_directory(settings),
+            settings.dns.provider,
             seconds,
-        )
-    )
-    return Unit(
-        name="certificates/lineage",
-        probe=call("probe_lineage", certificate.lineage, *([] if manual else ["renewal"])),
-        expect=lines(
-            f"certificate {certificate.lineage} DNS:*.{domain} DNS:{domain}",
-            f"certificate {certificate.lineage} lasts 20 days",
-            "" if manual else f"renewal authenticator dns-rfc2136\nrenewal server {acme_directory(settings)}",
+            issuer or "",
         ),
-        apply=apply,
     )
+
+
+def _issuer(settings: Settings) -> str | None:
+    """Who signs for the ACME directory, as `probe_lineage` calls it; None where that is not known."""
+    if settings.certificate.directory is None:
+        return "pebble"
+    return AUTHORITIES.get(settings.certificate.directory)
+
+
+def _renewal(settings: Settings) -> list[str]:
+    """How certbot's timer renews: who answers the challenge, which authority is asked.
+
+    With records entered by hand an existing certificate is left to whoever renews it.
+    """
+    server = f"renewal server {acme_directory(settings)}"
+    if settings.dns.provider == "rfc2136":
+        return ["renewal authenticator dns-rfc2136", server]
+    if settings.dns.provider == "hostinger":
+        hooks = [f"renewal manual_{hook}_hook {CLIENT} {word}" for hook, word in HOOKS.items()]
+        return ["renewal authenticator manual", *hooks, server]
+    return []
 
 
 def _roots(settings: Settings) -> str:
@@ -103,10 +134,11 @@ def _roots(settings: Settings) -> str:
 def _root(settings: Settings) -> Unit:
     """The root that signed the site: a copy fetches its authority's, a real host has it in its store."""
     copy = settings.target == "docker"
+    trust = "not trusted" if settings.certificate.directory == LETS_ENCRYPT_STAGING else "trusted"
     return Unit(
         name="certificates/root",
         probe=call("probe_chain", settings.certificate.lineage),
-        expect=f"chain {settings.certificate.lineage} trusted",
+        expect=f"chain {settings.certificate.lineage} {trust}",
         apply=call("trust_root", _roots(settings), REGISTRAR_CA)
         if copy
         else call("refuse_chain", settings.certificate.lineage),

@@ -11,10 +11,11 @@ from pulumi_command import remote
 
 from settings import Settings, SettingsError
 
-from . import host, ledger
+from . import host, ledger, surroundings
 from .keys import UnreadableKey
 from .observation import Endpoint, State, Unreachable, observe
-from .platform import load_platform
+from .platform import Platform, load_platform
+from .preflight import look, obstacles
 from .release import wanted_commit
 from .server import server_units
 from .unit import Unit, create_text, install_text, remove_text
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pulumi_docker as docker
 
 DIAL_ERRORS = 20  # refused connections until a command gives up: a container's sshd needs a second
+TOLD = 5  # unknown lines of one surrounding; audit has them all
 
 
 class Target:
@@ -33,12 +35,16 @@ class Target:
     def __init__(
         self,
         settings: Settings,
+        platform: Platform,
         units: list[Unit],
         commit: str,
         container: docker.Container | None = None,
     ) -> None:
-        """Arguments: `units`, all of the stack's; `commit`, what is to run; `container`, a copy's server."""
+        """Arguments: `platform`, the host's; `units`, all of the stack's; `commit`, what is to run;
+        `container`, a copy's server."""
         self.settings = settings
+        self._surroundings = surroundings.judged(settings, units)
+        self._platform = platform
         self.units = units
         self.commit = commit
         self.endpoint = Endpoint.of(settings)
@@ -87,18 +93,28 @@ class Target:
             connection=self._connection,
             create=create,
             update=self.entries.apply(lambda entries: create + entries[unit.name].comment),
-            delete=remove_text(unit, self.endpoint.sudo),
+            delete=remove_text(unit, self.settings.owner, self.endpoint.sudo),
             stdin=stdin,
             add_previous_output_in_env=False,
             logging=remote.Logging.STDERR,
-            opts=pulumi.ResourceOptions(parent=part, depends_on=list(before), deleted_with=self._container),
+            opts=pulumi.ResourceOptions(
+                parent=part,
+                depends_on=list(before),
+                deleted_with=self._container,
+                protect=unit.name == self.RUNNER and self._is_kept,
+            ),
         )
         return self._commands[unit.name]
 
+    @property
+    def _is_kept(self) -> bool:
+        """Whether `pulumi destroy` is refused: one protected resource is enough for it to touch nothing."""
+        return self.settings.target == "host" and not self.settings.allow_destroy
+
     def _create_text(self, unit: Unit) -> str:
         if unit.name == self.RUNNER:
-            return install_text(unit, self.endpoint.sudo)
-        return create_text(unit, self.endpoint.sudo)
+            return install_text(unit, self.settings.owner, self.endpoint.sudo)
+        return create_text(unit, self.settings.owner, self.endpoint.sudo)
 
     def _previous(self) -> pulumi.Output[object]:
         """The stack's own output `ledger`, as the last run left it."""
@@ -115,17 +131,36 @@ class Target:
     async def _look(self, _: str) -> list[State]:
         started = time.monotonic()
         try:
-            states = await observe(self.endpoint, self.units, patience=30 if self._container else 0)
+            further = look(self.settings, self._platform, time.time())
+            looked = [*self.units, *(other.unit for other in self._surroundings), further]
+            states = await observe(self.endpoint, looked, patience=30 if self._container else 0)
         except Unreachable as error:
             raise pulumi.RunError(
                 f"{error}\nTo preview without the host: pulumi config set itqan:observe false"
             ) from None
+        if found := obstacles(self.settings, states):
+            raise pulumi.RunError(
+                "\n".join([f"host {self.endpoint.host} is left alone, nothing was changed:", *found])
+            )
+        self._tell(states[: len(self.units)], time.monotonic() - started)
+        self._warn(states)
+        return states
+
+    def _tell(self, states: list[State], seconds: float) -> None:
         differ = sum(not state.healthy for state in states)
-        seconds = time.monotonic() - started
         pulumi.log.info(
             f"observed {len(states)} units in {seconds:.2f} s: {differ or 'none'} not as expected"
         )
-        return states
+
+    def _warn(self, states: list[State]) -> None:
+        """What nothing accounts for is no planned update: a person has to say whether it is right."""
+        unknown = surroundings.unknown(self._surroundings, states, self.settings)
+        for item in unknown:
+            pulumi.log.warn(
+                f"not of this stack: {item.name}: {'; '.join(item.lines[:TOLD])}{item.more(TOLD)}"
+            )
+        if unknown:
+            pulumi.log.warn(f"how to settle that: ./itqan audit {self.settings.stack}")
 
     def _next(self, arguments: list[object]) -> dict[str, ledger.Entry]:
         previous, states = arguments
@@ -144,9 +179,10 @@ def target_host(settings: Settings) -> Target:
 
 
 def _target(settings: Settings, commit: str) -> Target:
-    units = server_units(settings, load_platform(settings.platform), commit)
+    platform = load_platform(settings.platform)
+    units = server_units(settings, platform, commit)
     if settings.target == "host":
-        return Target(settings, units, commit)
+        return Target(settings, platform, units, commit)
     from .staging import Staging  # pulumi_docker is slow to import, and a production stack does not need it
 
-    return Target(settings, units, commit, Staging(settings, units).server)
+    return Target(settings, platform, units, commit, Staging(settings, units).server)

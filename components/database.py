@@ -15,7 +15,28 @@ CLIENT_FILE = "/etc/itqan/database.cnf"
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "Database" of the document."""
-    return [service_unit("database/service", platform.database_service), _client(settings), _schema(settings)]
+    service = platform.database_service
+    return [
+        service_unit("database/service", service),
+        _address(settings, service),
+        _client(settings),
+        _schema(settings),
+    ]
+
+
+def _address(settings: Settings, service: str) -> Unit:
+    """The server listens where the application asks it and nowhere else; touched only where it does not."""
+    database = settings.database
+    flavour = "mysql" if service == "mysql" else "mariadb"
+    path = f"/etc/mysql/{flavour}.conf.d/99-itqan.cnf"
+    content = f"# {managed('components/database.py')}\n[mysqld]\nbind-address = {database.host}\n"
+    return Unit(
+        name="database/address",
+        probe=call("probe_exposed", database.port),
+        expect=f"port {database.port} not exposed",
+        apply=lines(call("place", path, "root:root", "644"), call("systemctl", "restart", service)),
+        payload=content,
+    )
 
 
 def _client(settings: Settings) -> Unit:
@@ -54,7 +75,7 @@ def _schema(settings: Settings) -> Unit:
         ),
         expect=lines(
             f"database {database.name} {database.charset}",
-            *(f"account {database.user}@{host} USAGE {pattern}:ALL" for host in hosts),
+            *(f"account {database.user}@{host} USAGE {database.name}:ALL" for host in hosts),
             "database login ok",
             f"port {database.port} local only",
         ),

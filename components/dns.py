@@ -6,9 +6,12 @@ from settings import Settings
 
 from .part import Part
 from .platform import Platform
-from .unit import Unit, call
+from .render import managed, text
+from .unit import Unit, call, file_unit
 
 TSIG_NAME = "itqan."
+CLIENT = "/usr/local/sbin/itqan-dns"
+SETTINGS = "/etc/itqan/dns.ini"
 
 
 def records(settings: Settings) -> list[tuple[str, str, str]]:
@@ -27,16 +30,55 @@ def records(settings: Settings) -> list[tuple[str, str, str]]:
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
-    """The records: asked of the zone's primary where one is set, else of the host's resolver."""
+    """The records: the zone's primary is asked where updates go to it, else every name server of the zone."""
     owned = records(settings)
     names = sorted({name for name, _, _ in owned})
     questions = [part for name in names for kind in ("A", "AAAA") for part in (name, kind)]
-    probe = call("probe_records", settings.name_server or "", *questions)
     expect = "\n".join(sorted(f"record {name} {kind} {address}" for name, kind, address in owned))
-    if settings.dns.provider == "manual":
-        return [Unit("dns/records", probe, expect, apply=call("refuse_records", *expect.splitlines()))]
-    apply = call("update_records", settings.name_server)
-    return [Unit("dns/records", probe, expect, apply, payload=_update(settings), secret=True)]
+    if settings.dns.provider == "rfc2136":
+        probe = call("probe_records", settings.name_server, *questions)
+        apply = call("update_records", settings.name_server)
+        return [Unit("dns/records", probe, expect, apply, payload=_update(settings), secret=True)]
+    return [
+        file_unit("dns/client", CLIENT, client_script(), mode="755"),
+        _settings(settings),
+        Unit(
+            name="dns/records",
+            probe=call("probe_zone", settings.name_server or "", settings.zone, *questions),
+            expect=expect,
+            apply=call(CLIENT, "records"),
+            payload="".join(f"{name} {kind} {address}\n" for name, kind, address in owned),
+        ),
+    ]
+
+
+def client_script() -> str:
+    """The client as a program of the host: its own Python, without the caller's environment (-I)."""
+    source = "dns/client.py"
+    return f"#!/usr/bin/python3 -I\n# {managed(f'files/{source}')}\n{text(source)}"
+
+
+def _settings(settings: Settings) -> Unit:
+    """What the client reads, as a hook of certbot too, without the stack; the token is root's alone."""
+    dns = settings.dns
+    values: dict[str, object] = {
+        "provider": dns.provider,
+        "zone": settings.zone,
+        "ttl": dns.ttl,
+        "wait": dns.wait,
+        "server": settings.name_server or "",
+    }
+    if dns.provider == "hostinger":
+        assert settings.hostinger_token is not None
+        values |= {"api": dns.api, "token": settings.hostinger_token.get_secret_value()}
+    content = "".join(f"{key} = {value}\n" for key, value in values.items())
+    return file_unit(
+        "dns/settings",
+        SETTINGS,
+        f"# {managed('components/dns.py')}\n[dns]\n{content}",
+        mode="600",
+        secret=dns.provider == "hostinger",
+    )
 
 
 def _update(settings: Settings) -> str:

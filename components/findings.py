@@ -14,6 +14,8 @@ from .unit import Unit, call, lines
 
 # What Laravel's env() and a cast to bool take for false (Illuminate\Support\Env).
 FALSE = frozenset({"false", "(false)", "0", "", "empty", "(empty)", "null", "(null)"})
+# The value of APP_DEBUG without quotes and comment, for sed.
+DEBUG_LINE = """s/^(export )?APP_DEBUG=["']?([^"' #]*).*/\\2/p"""
 REVERB = re.compile(r"php artisan reverb:start\b")
 HOST_OPTION = re.compile(r"--host[= ](\S+)")
 # Epoch, and what the distribution adds to a version.
@@ -76,7 +78,7 @@ def probes(settings: Settings) -> list[Unit]:
             "for unit in nftables firewalld; do systemctl -q is-active $unit && echo $unit; done",
         ),
         PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args=',
-        DEBUG: call("sed", "-n", "s/^APP_DEBUG=//p", f"{settings.application.path}/.env"),
+        DEBUG: call("sed", "-nE", DEBUG_LINE, f"{settings.application.path}/.env"),
     }
     if settings.dns.conference == "external":
         name = f"conference.{settings.domain}"
@@ -133,7 +135,7 @@ def _debug(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
     if _is_on(asked):
         line = _set(settings, "--path --type string itqan:environment.APP_DEBUG false")
         return [Finding(section, f"APP_DEBUG is {asked}: {harm}", line)]
-    seen = found.get(DEBUG, "").strip("\"'")
+    seen = found.get(DEBUG, "")
     if _is_on(seen):
         return [Finding(section, f"APP_DEBUG is {seen} in .env on the host: {harm}", _heal(settings))]
     return []

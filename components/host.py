@@ -1,9 +1,11 @@
-"""The host itself: preflight, runner, name, accounts, sudo, directories."""
+"""The host itself: preflight, owner, runner, name, accounts, sudo, directories."""
 
 from __future__ import annotations
 
 from settings import Settings
 
+from . import preflight
+from .keys import public_key
 from .part import Part
 from .platform import Platform
 from .render import host_script, managed
@@ -23,25 +25,14 @@ def runner(settings: Settings) -> Unit:
 def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "Server Overview" and "Directory Structure" of the document."""
     return [
-        _preflight(settings, platform),
+        preflight.unit(settings, platform),
+        preflight.owner(settings),
         _hostname(settings),
         _accounts(settings),
-        *_keys(settings),
+        _login(settings),
         _sudo(settings),
         _directories(settings),
     ]
-
-
-def _preflight(settings: Settings, platform: Platform) -> Unit:
-    """What must be so before anything is changed: operating system, memory, disk."""
-    server, release = settings.server, platform.release
-    wanted = (release.id, release.version, server.minimum_memory_gb, server.minimum_disk_gb)
-    return Unit(
-        name="host/preflight",
-        probe=call("probe_host", *wanted),
-        expect=f"system {platform.release.id} {platform.release.version}\nmemory enough\ndisk enough",
-        apply=call("refuse_host", *wanted),
-    )
 
 
 def _hostname(settings: Settings) -> Unit:
@@ -65,25 +56,30 @@ def _accounts(settings: Settings) -> Unit:
     )
 
 
-def _keys(settings: Settings) -> list[Unit]:
-    """Login keys of the deploy user, when the settings name any; else the host's own stay."""
+def _login(settings: Settings) -> Unit:
+    """The stack logs in as the deploy user; that user's other keys stay, unless the settings name any."""
     keys, user = settings.server.authorized_keys, settings.server.deploy_user
+    own = public_key(settings.ssh_private_key.get_secret_value())
     if not keys:
-        return []
-    return [
-        file_unit(
-            "host/authorized-keys",
-            f"/home/{user}/.ssh/authorized_keys",
-            "".join(f"{key}\n" for key in keys),
-            owner=f"{user}:{user}",
-            mode="600",
-            removable=False,
-            then=lines(
-                call("chown", f"{user}:{user}", f"/home/{user}/.ssh"),
-                call("chmod", "700", f"/home/{user}/.ssh"),
-            ),
+        return Unit(
+            name="host/login-key",
+            probe=call("probe_login_key", user, own),
+            expect=f"login key of {user} present",
+            apply=call("ensure_login_key", user, own),
         )
-    ]
+    everyone = keys if any(own in key for key in keys) else [*keys, own]
+    return file_unit(
+        "host/authorized-keys",
+        f"/home/{user}/.ssh/authorized_keys",
+        "".join(f"{key}\n" for key in everyone),
+        owner=f"{user}:{user}",
+        mode="600",
+        removable=False,
+        then=lines(
+            call("chown", f"{user}:{user}", f"/home/{user}/.ssh"),
+            call("chmod", "700", f"/home/{user}/.ssh"),
+        ),
+    )
 
 
 def _sudo(settings: Settings) -> Unit:

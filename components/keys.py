@@ -16,6 +16,6 @@ def public_key(private_key: str) -> str:
 
     try:
         key = load_ssh_private_key(private_key.encode(), None)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # TypeError: the key has a passphrase
         raise UnreadableKey(f"a private SSH key of the configuration cannot be read: {error}") from None
     return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

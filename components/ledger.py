@@ -80,7 +80,7 @@ def differing_words(state: State) -> tuple[str, str]:
     Words that both have are left out, but for the label of each line on the expected side.
     """
     expected, found = _without_shared(*state.difference)
-    return _readable(expected), _readable(found)
+    return readable(expected), readable(found)
 
 
 def _without_shared(expected: str, found: str) -> tuple[str, str]:
@@ -97,6 +97,7 @@ def _differing_in_line(expected: list[str], found: list[str]) -> tuple[str, str]
     return " ".join(told), " ".join(seen) or "less"
 
 
-def _readable(side: str) -> str:
+def readable(side: str) -> str:
+    """One side of a difference, cut to a readable length, without control characters."""
     plain = "".join(character if character.isprintable() else " " for character in side)
     return plain if len(plain) <= READABLE else f"{plain[: READABLE - 1]}…"

@@ -7,12 +7,22 @@ from settings import Settings
 from .part import Part
 from .platform import Platform
 from .render import render
+from .sandbox import sandbox_unit
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
 
 LOADED = ("nginx", "nginx: worker process")
 TEST = ("nginx", "-t", "-q")
 ENABLED = "/etc/nginx/sites-enabled"
+# TLS 1.2 in Mozilla's guideline 5.7, "intermediate", but for DHE; OpenSSL's own three of TLS 1.3 are in it.
+INTERMEDIATE = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+)
 
 
 def site_content(settings: Settings) -> str:
@@ -25,12 +35,27 @@ def site_content(settings: Settings) -> str:
         php=settings.php.version,
         headers=settings.nginx.headers,
         body_size=settings.php.fpm.post_max_size,
+        strict=settings.is_strict,
+        ciphers=INTERMEDIATE,
+        hsts=_sends_hsts(settings),
     )
 
 
+def _sends_hsts(settings: Settings) -> bool:
+    """Strict-Transport-Security from us, unless the settings have a value of their own."""
+    names = {name.lower() for name in settings.nginx.headers}
+    return settings.is_strict and "strict-transport-security" not in names
+
+
 def units(settings: Settings, platform: Platform) -> list[Unit]:
-    """The site, the list of enabled sites, the service."""
-    return [_site(settings), _enabled(settings), service_unit("nginx/service", "nginx")]
+    """The site, the list of enabled sites, the service, the certificate that it shows; when strict, its sandbox."""
+    made = [
+        _site(settings),
+        _enabled(settings),
+        service_unit("nginx/service", "nginx"),
+        _certificate(settings),
+    ]
+    return [*made, sandbox_unit("nginx/sandbox", "nginx")] if settings.is_strict else made
 
 
 def _site(settings: Settings) -> Unit:
@@ -53,6 +78,17 @@ def _site(settings: Settings) -> Unit:
             call("enable_site", name, *TEST),
             call("reload_service", *loaded),
         ),
+    )
+
+
+def _certificate(settings: Settings) -> Unit:
+    """What a browser gets is the lineage's file, whatever certbot, a reload and other sites did meanwhile."""
+    domain, lineage = settings.domain, settings.certificate.lineage
+    return Unit(
+        name="nginx/certificate",
+        probe=call("probe_served", domain, lineage),
+        expect=f"served {domain} the certificate of {lineage}",
+        apply=call("serve_certificate", domain, lineage),
     )
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from settings import Settings
 
 from .keys import public_key
-from .render import PROBES, text
+from .render import probe_library, text
 from .unit import Unit
 
+PREFLIGHT = "host/preflight-look"  # needs no root
 TIMEOUT = 60  # seconds for all probes together
 SEPARATOR = b"\x1f"  # a newline inside a line of the program's output
 
@@ -49,6 +50,10 @@ class Unreachable(Exception):
     """The host could not be looked at; the message is the one line for the user."""
 
 
+class SudoRefused(Unreachable):
+    """The user logs in, and may not become root without a password."""
+
+
 @dataclass(frozen=True)
 class State:
     """A unit as it was found."""
@@ -74,7 +79,7 @@ class State:
 def script(units: Iterable[Unit]) -> str:
     """The bash program that runs every probe side by side and prints lines `name piece`."""
     probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
-    library = "\n".join(text(name) for name in (*PROBES, "host/observe.sh"))
+    library = f"{probe_library()}\n{text('host/surroundings.sh')}\n{text('host/observe.sh')}"
     return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
 
 
@@ -104,6 +109,8 @@ async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) ->
     while True:
         try:
             return parse(await _run(endpoint, script(units)), units)
+        except SudoRefused as error:
+            raise Unreachable("\n".join([str(error), *await _without_root(endpoint, units)])) from None
         except ConnectionRefusedError:
             if time.monotonic() - started >= patience:
                 raise Unreachable(
@@ -112,11 +119,19 @@ async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) ->
             await asyncio.sleep(0.1)
 
 
-async def _run(endpoint: Endpoint, program: str) -> bytes:
-    """Run a bash program as root on the host.
+async def _without_root(endpoint: Endpoint, units: list[Unit]) -> list[str]:
+    """What else stands in the way, of the units that need no root: so that all is told at once."""
+    possible = [unit for unit in units if unit.name == PREFLIGHT]
+    states = parse(await _run(endpoint, script(possible), sudo=False), possible) if possible else []
+    return [line.removeprefix("problem ") for state in states for line in state.found.splitlines()]
+
+
+async def _run(endpoint: Endpoint, program: str, *, sudo: bool | None = None) -> bytes:
+    """Run a bash program as root on the host, or with `sudo` False as whoever logs in.
 
     Raises ConnectionRefusedError, or Unreachable for any other failure.
     """
+    sudo = endpoint.sudo if sudo is None else sudo
     import asyncssh
 
     try:
@@ -135,7 +150,7 @@ async def _run(endpoint: Endpoint, program: str) -> bytes:
             compression_algs=None,
         ) as connection:
             result = await connection.run(
-                "sudo -n bash" if endpoint.sudo else "bash",
+                "sudo -n bash" if sudo else "bash",
                 input=program.encode(),
                 encoding=None,
                 check=False,
@@ -159,12 +174,19 @@ async def _run(endpoint: Endpoint, program: str) -> bytes:
     else:
         if result.exit_status == 0 or result.stdout:
             return _bytes(result.stdout)
-        reason = f"bash as root failed: {_bytes(result.stderr).decode().strip() or result.exit_status}"
+        words = _bytes(result.stderr).decode().strip() or str(result.exit_status)
+        if sudo and words.startswith("sudo"):
+            raise SudoRefused(_failed(endpoint, f"{words}; on the host, as root: {_allow(endpoint.user)}"))
+        reason = f"bash as root failed: {words}"
     raise Unreachable(_failed(endpoint, reason))
 
 
 def _bytes(output: str | bytes | None) -> bytes:
     return output.encode() if isinstance(output, str) else output or b""
+
+
+def _allow(user: str) -> str:
+    return f"echo '{user} ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/{user}"
 
 
 def _failed(endpoint: Endpoint, reason: str) -> str:

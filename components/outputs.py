@@ -17,6 +17,7 @@ def export(target: Target) -> None:
         "ssh",
         {"host": endpoint.host, "port": endpoint.port, "user": endpoint.user, "hostKey": endpoint.host_key},
     )
+    pulumi.export("deployUser", settings.server.deploy_user)
     pulumi.export("container", target.container_name)
     pulumi.export("rootCertificate", target.stdout("certificates/root"))
     pulumi.export("release", target.commit)

@@ -7,18 +7,19 @@ from settings import Settings
 from .part import Part
 from .platform import Platform
 from .render import render
+from .sandbox import sandbox_unit
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
+
+# Debian's service registers its socket as an alternative when it starts (php-fpm-socket-helper).
+SOCKET_LINK = "ReadWritePaths=-/etc/alternatives"
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "PHP-FPM Configuration" of the document."""
-    return [
-        _command(settings),
-        _cli_limits(settings),
-        *_fpm(settings),
-        service_unit("php/service", _service(settings)),
-    ]
+    service = _service(settings)
+    made = [_command(settings), _cli_limits(settings), *_fpm(settings), service_unit("php/service", service)]
+    return [*made, sandbox_unit("php/sandbox", service, SOCKET_LINK)] if settings.is_strict else made
 
 
 def _service(settings: Settings) -> str:
@@ -47,7 +48,10 @@ def _cli_limits(settings: Settings) -> Unit:
 
 
 def _fpm(settings: Settings) -> list[Unit]:
-    """Limits and pool; php-fpm tests them before they stay, a reload loses no request."""
+    """Pool and limits; php-fpm tests them before they stay, a reload loses no request.
+
+    The pool first: from then on FPM itself lets requests end before it reads its files again.
+    """
     version, folder = settings.php.version, f"/etc/php/{settings.php.version}/fpm/pool.d"
     limits = _fpm_file(
         settings,
@@ -69,7 +73,7 @@ def _fpm(settings: Settings) -> list[Unit]:
             call("keep_only", folder, "*.conf", "www.conf"), call("systemctl", "reload", _service(settings))
         ),
     )
-    return [limits, pool, pools]
+    return [pool, limits, pools]
 
 
 def _fpm_file(settings: Settings, name: str, path: str, content: str) -> Unit:
@@ -81,7 +85,8 @@ def _fpm_file(settings: Settings, name: str, path: str, content: str) -> Unit:
         path,
         content,
         test=(f"php-fpm{settings.php.version}", "-t"),
-        then=call("reload_service", *loaded),
+        before=call("note_patience", f"php-fpm{settings.php.version}", service, path),
+        then=call("reload_fpm", settings.php.version, *loaded),
         probe=call("probe_reloaded", service, path),
         removable=False,
         expect=f"loaded {service} current",

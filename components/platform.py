@@ -22,6 +22,11 @@ class OsRelease(_Data):
     id: str
     version: str
 
+    @property
+    def words(self) -> str:
+        """As in a sentence: `debian 13`."""
+        return f"{self.id} {self.version}"
+
 
 class SigningKey(_Data):
     """A key of a package source: fetched from `url`, accepted only with this fingerprint."""
@@ -80,10 +85,12 @@ class Platform(_Data):
     """One file of files/platforms."""
 
     release: OsRelease
+    architectures: list[str]
     codename: str
     sources: list[Source]
     packages: list[Package]
     sample_packages: list[Package]
+    strict_packages: list[Package]
     php_versions: list[str]
     phar: Phar | None
     database_service: str

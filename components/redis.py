@@ -11,18 +11,26 @@ from .unit import Unit, call, lines
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "Software Stack": Redis, "Default Ubuntu config"."""
+    host, port = settings.redis.host, settings.redis.port
     return [
+        Unit(
+            # first: the unit of the service goes on to say whether anything answers
+            name="redis/address",
+            probe=call("probe_exposed", port),
+            expect=f"port {port} not exposed",
+            apply=call("bind_redis", host, port),
+        ),
         Unit(
             name="redis/service",
             probe=lines(
                 call("probe_service", "redis-server"),
-                call("probe_redis", settings.redis.host, settings.redis.port),
-                call("probe_listening", settings.redis.port),
+                call("probe_redis", host, port),
+                call("probe_listening", port),
             ),
             expect=lines(
                 "service redis-server enabled active",
-                f"redis {settings.redis.host}:{settings.redis.port} PONG",
-                f"port {settings.redis.port} local only",
+                f"redis {host}:{port} PONG",
+                f"port {port} local only",
             ),
             apply=lines(
                 call("enable_now", "redis-server"),
@@ -31,13 +39,13 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
                     10,
                     "redis-cli",
                     "-h",
-                    settings.redis.host,
+                    host,
                     "-p",
-                    settings.redis.port,
+                    port,
                     "ping",
                 ),
             ),
-        )
+        ),
     ]
 
 

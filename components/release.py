@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from settings import Settings, SettingsError
+from settings import SECRET_VARIABLES, Settings, SettingsError
 
 from .part import Part
 from .platform import Platform
@@ -99,10 +99,10 @@ def _unreachable(settings: Settings, reason: str) -> SettingsError:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The variables of .env, in the document's order where it gives one."""
-    secret = {name: _plain(settings, name) for name in _SECRET_VARIABLES}
+    secret = {variable: _plain(settings, name) for variable, name in SECRET_VARIABLES.items()}
     database, redis = settings.database, settings.redis
     derived = {
-        "APP_KEY": secret["app_key"],
+        "APP_KEY": secret.pop("APP_KEY"),
         "APP_URL": f"https://{settings.domain}",
         "APP_DOMAIN": settings.domain,
         "DB_CONNECTION": "mysql",
@@ -110,36 +110,20 @@ def environment(settings: Settings) -> dict[str, str]:
         "DB_PORT": str(database.port),
         "DB_DATABASE": database.name,
         "DB_USERNAME": database.user,
-        "DB_PASSWORD": secret["database_password"],
+        "DB_PASSWORD": secret.pop("DB_PASSWORD"),
         "REDIS_HOST": str(redis.host),
         "REDIS_PORT": str(redis.port),
         "REVERB_HOST": settings.domain,
-        "REVERB_APP_ID": secret["reverb_app_id"],
-        "REVERB_APP_KEY": secret["reverb_app_key"],
-        "REVERB_APP_SECRET": secret["reverb_app_secret"],
-        "MAIL_USERNAME": secret["mail_username"],
-        "MAIL_PASSWORD": secret["mail_password"],
-        "LIVEKIT_API_KEY": secret["livekit_api_key"],
-        "LIVEKIT_API_SECRET": secret["livekit_api_secret"],
+        **secret,
     }
-    return {**settings.environment, **{name: value for name, value in derived.items() if value is not None}}
-
-
-_SECRET_VARIABLES = (
-    "app_key",
-    "database_password",
-    "reverb_app_id",
-    "reverb_app_key",
-    "reverb_app_secret",
-    "mail_username",
-    "mail_password",
-    "livekit_api_key",
-    "livekit_api_secret",
-)
+    further = {name: value.get_secret_value() for name, value in settings.environment_secrets.items()}
+    present = {name: value for name, value in derived.items() if value is not None}
+    return {**settings.environment, **present, **further}
 
 
 def _plain(settings: Settings, name: str) -> str | None:
-    value = getattr(settings, name)
+    """A secret by its name in the configuration."""
+    value = settings.secret(name)
     return None if value is None else value.get_secret_value()
 
 
@@ -152,7 +136,7 @@ def dotenv(settings: Settings) -> str:
 def _quoted(value: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_./:@+=,-]*", value):
         return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("\n", "\\n")
     return f'"{escaped}"'
 
 
@@ -166,7 +150,7 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
         *([_deploy_key(settings)] if settings.deploy_key else []),
         _checkout(settings),
         _dotenv(settings),
-        _code(settings, commit),
+        _code(settings, platform, commit),
         _permissions(settings),
     ]
 
@@ -251,19 +235,22 @@ def _dotenv(settings: Settings) -> Unit:
         mode=row.mode,
         secret=True,
         removable=False,
-        before=call("refuse_unknown_variables", f"{root}/.env", *environment(settings)),
-        then=call(TOOL, "cache"),
+        before=lines(
+            call("refuse_unknown_variables", f"{root}/.env", *environment(settings)),
+            call("note_variables", f"{root}/.env", TOOL),
+        ),
+        then=call("cache_variables", f"{root}/.env", TOOL),
         probe=call("probe_cached", root),
         expect="environment cached",
     )
 
 
-def _code(settings: Settings, commit: str) -> Unit:
+def _code(settings: Settings, platform: Platform, commit: str) -> Unit:
     """The nine steps of the document's deploy.sh, for this commit."""
     root = settings.application.path
     return Unit(
         name="release/code",
-        probe=call("probe_release", root),
+        probe=call("probe_release", root, platform.composer_file or "composer.json"),
         expect=lines(
             f"commit {commit}",
             "changes none",

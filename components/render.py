@@ -44,9 +44,14 @@ def text(name: str) -> str:
     return (FILES / name).read_text()
 
 
-# What looks at the host, and what changes it.
-PROBES = ("host/packages.sh", "host/probes.sh")
+# What observations need, and what the runner needs beyond that.
+PROBES = ("host/packages.sh", "host/probes.sh", "host/owner.sh", "host/preflight.sh")
 LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh")
+
+
+def probe_library() -> str:
+    """Everything that looks at a host and changes nothing."""
+    return "\n".join(text(part) for part in PROBES)
 
 
 def host_script(name: str) -> str:

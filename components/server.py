@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from settings import Settings
 
-from . import certificates, cron, database, dns, host, nginx, packages, php, redis, release, supervisor
+from . import (
+    certificates,
+    cron,
+    database,
+    dns,
+    hardening,
+    host,
+    nginx,
+    packages,
+    php,
+    redis,
+    release,
+    supervisor,
+)
 from .platform import Platform
 from .unit import Unit
 
-PARTS = (host, packages, database, redis, php, dns, certificates, nginx, supervisor, cron)
+PARTS = (host, packages, hardening, database, redis, php, dns, certificates, nginx, supervisor, cron)
 
 
 def server_units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:

@@ -65,6 +65,17 @@ def write_context(files: dict[str, bytes], folder: Path) -> None:
             path.write_bytes(content)
 
 
+def base_images(settings: Settings) -> dict[str, str]:
+    """The Dockerfile's arguments."""
+    return {"SERVER_BASE": settings.staging.image, "REGISTRAR_BASE": settings.staging.registrar_image}
+
+
+def image_name(target: str, files: dict[str, bytes], bases: dict[str, str]) -> str:
+    """The name of a stage's image; the tag is its content: equal ones share it."""
+    digest = hashlib.sha256(repr((sorted(files.items()), sorted(bases.items()))).encode()).hexdigest()
+    return f"itqan-{target}:{digest[:12]}"
+
+
 class Staging(pulumi.ComponentResource):
     """Network, images and containers of a copy.
 
@@ -82,14 +93,11 @@ class Staging(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _image(self, target: str, files: dict[str, bytes]) -> docker.Image:
-        """The tag names the content, so that stacks with the same packages share one image."""
-        staging = self._settings.staging
-        bases = {"SERVER_BASE": staging.image, "REGISTRAR_BASE": staging.registrar_image}
-        digest = hashlib.sha256(repr((sorted(files.items()), sorted(bases.items()))).encode()).hexdigest()
+        bases = base_images(self._settings)
         context = CONTEXT / self._settings.platform
         return docker.Image(
             f"image-{target}",
-            image_name=f"itqan-{target}:{digest[:12]}",
+            image_name=image_name(target, files, bases),
             build=docker.DockerBuildArgs(
                 context=str(context), dockerfile=str(context / "Dockerfile"), target=target, args=bases
             ),

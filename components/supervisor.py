@@ -7,6 +7,7 @@ from settings import Program, Settings
 from .part import Part
 from .platform import Platform
 from .render import render
+from .sandbox import sandbox_unit
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
 
@@ -29,19 +30,29 @@ def programs(settings: Settings) -> list[Program]:
 def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "Background Processes (Supervisor)" of the document."""
     wanted = programs(settings)
+    # before the programs: a restart of Supervisor stops them, each in the time that the settings give it
+    sandbox = sandbox_unit("supervisor/sandbox", "supervisor", before="supervisorctl stop all >&2")
     return [
         service_unit("supervisor/service", "supervisor"),
-        _files([program.file for program in wanted]),
+        *([sandbox] if settings.is_strict else []),
+        _files(wanted),
         *(_program(settings, program) for program in wanted),
     ]
 
 
-def _files(names: list[str]) -> Unit:
-    """No other program files: the repository's itqan-reverb.conf beside reverb.conf starts Reverb twice."""
+def _files(wanted: list[Program]) -> Unit:
+    """No other program files: the repository's itqan-reverb.conf beside reverb.conf starts Reverb twice.
+
+    Nor a program that runs on although its file is gone.
+    """
+    names = [program.file for program in wanted]
     return Unit(
         name="supervisor/files",
-        probe=call("probe_unknown", FOLDER, "*.conf", *names),
-        expect=f"unknown {FOLDER} none",
+        probe=lines(
+            call("probe_unknown", FOLDER, "*.conf", *names),
+            call("probe_groups", *(program.name for program in wanted)),
+        ),
+        expect=f"unknown {FOLDER} none\nfurther programs none",
         apply=lines(call("keep_only", FOLDER, "*.conf", *names), "supervisorctl update >&2"),
     )
 

@@ -7,6 +7,8 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from .render import text
+
 CONVERGE = "/usr/local/sbin/itqan-converge"
 
 
@@ -101,26 +103,40 @@ def file_unit(
     )
 
 
-def create_text(unit: Unit, sudo: bool) -> str:
-    """The command that converges a unit: readable, line by line, so that a preview's diff is too."""
+def create_text(unit: Unit, owner: str, sudo: bool) -> str:
+    """The command that converges a unit: readable, line by line, so that a preview's diff is too.
+
+    Arguments: `owner`, the stack that the host must belong to; `sudo`, whether that takes sudo.
+    """
     texts = [("PROBE", unit.probe), ("EXPECT", unit.expect), ("APPLY", unit.apply)]
     if unit.output:
         texts.append(("OUTPUT", unit.output))
-    return " \\\n".join(
-        [f"{_sudo(sudo)}{CONVERGE} {unit.name}", *(_here(word, text) for word, text in texts)]
-    )
+    return " \\\n".join([_runner(unit, owner, sudo), *(_here(word, text) for word, text in texts)])
 
 
-def install_text(runner: Unit, sudo: bool) -> str:
+def install_text(runner: Unit, owner: str, sudo: bool) -> str:
     """The command that installs the runner from its payload; the comment makes its changes visible."""
-    return f"{_sudo(sudo)}install -D -o root -g root -m 755 /dev/stdin {CONVERGE}\n# {runner.expect}"
+    install = lines(
+        text("host/owner.sh").rstrip("\n"),
+        call("require_owner", owner),
+        "program=$(cat)",
+        f"""if [ "$(stat -c '%U:%G %a' {CONVERGE} 2>/dev/null)" != 'root:root 755' ] ||""",
+        f"""    ! printf '%s\\n' "$program" | cmp -s - {CONVERGE}; then""",
+        f"""    printf '%s\\n' "$program" | install -D -o root -g root -m 755 /dev/stdin {CONVERGE}""",
+        "fi",
+    )
+    return f"{_sudo(sudo)}bash -euo pipefail -c {_here('INSTALL', install)}\n# {runner.expect}"
 
 
-def remove_text(unit: Unit, sudo: bool) -> str | None:
+def remove_text(unit: Unit, owner: str, sudo: bool) -> str | None:
     """The command that removes a unit, as root under the same rules as apply."""
     if unit.remove is None:
         return None
-    return f"{_sudo(sudo)}bash -euo pipefail -c {_here('REMOVE', unit.remove)}"
+    return f"{_runner(unit, owner, sudo)} --remove {_here('REMOVE', unit.remove)}"
+
+
+def _runner(unit: Unit, owner: str, sudo: bool) -> str:
+    return f"{_sudo(sudo)}{CONVERGE} {shlex.quote(owner)} {unit.name}"
 
 
 def _sudo(sudo: bool) -> str:

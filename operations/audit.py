@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,13 @@ from .stack import own_configuration, unusable
 from .steps import Steps
 
 if TYPE_CHECKING:
+    from components.observation import State
+    from components.side import Side
+    from components.unit import Unit
     from settings import Settings
 
 # What the comparison imports, the slowest first; loaded while the engine decrypts the configuration.
-MODULES = ("asyncssh", "components.server", "components.findings", "jinja2")
+MODULES = ("asyncssh", "components.side", "components.findings", "jinja2")
 
 
 def audit_stack(name: str, steps: Steps) -> Report:
@@ -28,62 +32,82 @@ def audit_stack(name: str, steps: Steps) -> Report:
 
     Raises ConfigurationError for a wrong configuration, OperationError when the host cannot be looked at.
     """
-    return _compare(_settings(name, ready_engine(steps)))
+    from components.findings import findings, probes
+    from components.preflight import look as preflight_look
+    from components.preflight import obstacles
+    from components.surroundings import unknown
+
+    [settings] = read_settings([name], ready_engine(steps))
+    side = side_of(settings)
+    further = [*probes(settings), preflight_look(settings, side.platform, time.time())]
+    started = time.monotonic()
+    [states] = look([(side, [*side.looked, *further])])
+    return Report(
+        settings=settings,
+        host=side.host,
+        seconds=time.monotonic() - started,
+        states=states[: len(side.units)],
+        unknown=unknown(side.judged, states, settings),
+        obstacles=obstacles(settings, states),
+        findings=findings(settings, states),
+        substitutions=side.platform.substitutions,
+    )
 
 
-def _settings(name: str, engine: Engine) -> Settings:
-    """The validated settings, read while the modules for the comparison load."""
-    file = stack_file(name).name
-    if not stack_file(name).exists():
-        raise ConfigurationError(f"stack {name}: {file} does not exist; type: ./itqan up --stack {name}")
-    with ThreadPoolExecutor(1) as beside:
-        reading = beside.submit(own_configuration, name, engine)
+def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
+    """The validated settings of stacks, read side by side while the modules for the comparison load.
+
+    Raises ConfigurationError.
+    """
+    for name in names:
+        if not stack_file(name).exists():
+            file = stack_file(name).name
+            raise ConfigurationError(f"stack {name}: {file} does not exist; type: ./itqan up --stack {name}")
+    with ThreadPoolExecutor(len(names)) as beside:
+        reading = [beside.submit(own_configuration, name, engine) for name in names]
         for module in MODULES:
             importlib.import_module(module)
-    try:
-        values = reading.result()
-    except EngineError as error:
-        if "no stack named" not in str(error):
-            raise
-        raise ConfigurationError(
-            f"stack {name} has no state, which {file} is read with; type: ./itqan preview --stack {name}"
-        ) from None
+    return [_settings(name, values.result) for name, values in zip(names, reading, strict=True)]
+
+
+def _settings(name: str, values: Callable[[], dict[str, object]]) -> Settings:
     from settings import SettingsError, load
 
     try:
-        return load(name, values, ROOT)
+        return load(name, values(), ROOT)
     except SettingsError as error:
         raise unusable(name, error.problems) from None
+    except EngineError as error:
+        if "no stack named" not in str(error):
+            raise
+        file = stack_file(name).name
+        raise ConfigurationError(
+            f"stack {name} has no state, which {file} is read with; type: ./itqan preview --stack {name}"
+        ) from None
 
 
-def _compare(settings: Settings) -> Report:
-    from components.findings import findings, probes
+def side_of(settings: Settings) -> Side:
+    """A stack as something to compare. Raises ConfigurationError."""
     from components.keys import UnreadableKey
-    from components.observation import Endpoint, Unreachable, observe
-    from components.platform import load_platform
-    from components.release import wanted_commit
-    from components.server import server_units
+    from components.side import Side
     from settings import SettingsError
 
-    platform = load_platform(settings.platform)
     try:
-        endpoint, commit = Endpoint.of(settings), wanted_commit(settings)
+        return Side.of(settings)
     except (SettingsError, UnreadableKey) as error:
         raise ConfigurationError(str(error)) from None
-    units, further = server_units(settings, platform, commit), probes(settings)
-    started = time.monotonic()
+
+
+def look(sides: Sequence[tuple[Side, list[Unit]]]) -> list[list[State]]:
+    """What is found of each side's units, all hosts at once. Raises OperationError."""
+    from components.observation import Unreachable, observe
+
+    async def all_sides() -> list[list[State]]:
+        return await asyncio.gather(*(observe(side.endpoint, units) for side, units in sides))
+
     try:
-        states = asyncio.run(observe(endpoint, [*units, *further]))
+        return asyncio.run(all_sides())
     except Unreachable as error:
-        hint = (
-            f"\n  is the copy up? ./itqan up --stack {settings.stack}" if settings.target == "docker" else ""
-        )
+        copies = [side.settings.stack for side, _ in sides if side.settings.target == "docker"]
+        hint = "".join(f"\n  is the copy up? ./itqan up --stack {name}" for name in copies)
         raise OperationError(f"{error}{hint}") from None
-    return Report(
-        stack=settings.stack,
-        host=f"{endpoint.user}@{endpoint.host} port {endpoint.port}",
-        seconds=time.monotonic() - started,
-        states=states[: len(units)],
-        findings=findings(settings, states),
-        substitutions=platform.substitutions,
-    )

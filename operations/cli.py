@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from .errors import OperationError
@@ -34,10 +35,13 @@ class Parser(argparse.ArgumentParser):
 def up(arguments: argparse.Namespace) -> int:
     """Bring the stack up; change only what is not as it should be"""
     from .run import run_up
+    from .stopped import start_stopped
     from .summary import summary, write_root_certificate
 
     start, steps = time.monotonic(), Steps()
     stack = ready_stack(arguments.stack, steps)
+    if stack.is_copy:
+        start_stopped(stack.name, steps)
     record = run_up(stack)
     write_root_certificate(stack.name, record.outputs)
     print(summary(stack, record, steps.durations, time.monotonic() - start))
@@ -58,8 +62,58 @@ def audit(arguments: argparse.Namespace) -> int:
     from .audit import audit_stack
 
     report = audit_stack(arguments.stack, Steps())
+    if arguments.html:
+        from .pages import audit_page
+
+        _write(arguments.html, audit_page(report))
     print(report.to_json() if arguments.json else report.table())
-    return DIFFERENT if report.differing else AS_EXPECTED
+    return DIFFERENT if report.failed else AS_EXPECTED
+
+
+def parity(arguments: argparse.Namespace) -> int:
+    """Compare two stacks' hosts; exit status 2 for drift, or for a difference that nothing asks for"""
+    from .parity import compare_stacks
+
+    if arguments.first == arguments.second:
+        raise OperationError(f"parity compares two stacks; both are {arguments.first}")
+    comparison = compare_stacks(arguments.first, arguments.second, Steps())
+    if arguments.html:
+        from .pages import parity_page
+
+        _write(arguments.html, parity_page(comparison))
+    print(comparison.to_json() if arguments.json else comparison.table())
+    return DIFFERENT if comparison.failed else AS_EXPECTED
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Point a stack at a real server: host key, connection, secrets; exit status 2 if any is missing"""
+    from .init import QUESTIONS, Request, init_stack, parsed_secrets
+
+    given = {q.option: getattr(arguments, q.key) for q in QUESTIONS if getattr(arguments, q.key) is not None}
+    request = Request(
+        stack=arguments.stack,
+        answers=given,
+        fingerprint=arguments.host_key,
+        key=arguments.key,
+        new_key=arguments.new_key,
+        secrets=parsed_secrets(sys.stdin.read()) if arguments.secrets else {},
+        extends=arguments.extends,
+    )
+    missing = init_stack(request, Steps())
+    if missing:
+        print("\n  ".join([f"itqan {request.stack}: still missing:", *missing]))
+        return DIFFERENT
+    print(f"itqan {request.stack} has all that it needs; next: ./itqan up --stack {request.stack}")
+    return AS_EXPECTED
+
+
+def adopt(arguments: argparse.Namespace) -> int:
+    """Store the secrets of a server that already runs; exit status 2 if the configuration still lacks any"""
+    from .adopt import adopt_stack
+
+    adoption = adopt_stack(arguments.stack, Steps(), take=arguments.take)
+    print(adoption.text())
+    return DIFFERENT if adoption.missing else AS_EXPECTED
 
 
 def down(arguments: argparse.Namespace) -> int:
@@ -94,7 +148,7 @@ def env(arguments: argparse.Namespace) -> int:
 
 
 def test(arguments: argparse.Namespace) -> int:
-    """Run the tests: all, or the tiers named (unit, graph, lint, archive, conformance, e2e, soak)"""
+    """Run the tests: all tiers but soak and parity, or those that are named"""
     from .tiers import run_tests
 
     steps = Steps()
@@ -119,7 +173,16 @@ def _parser() -> Parser:
     comparison = command(audit)
     # Suppressed, so that its absence leaves the option's value.
     comparison.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
-    comparison.add_argument("--json", action="store_true", help="as one JSON object")
+    _as_page(comparison)
+    pair = command(parity, of_stack=False)
+    pair.add_argument("first", metavar="STACK", help="for example prod")
+    pair.add_argument("second", metavar="STACK", help="for example staging")
+    _as_page(pair)
+    _init_options(command(init, of_stack=False))
+    adoption = command(adopt, of_stack=False)
+    adoption.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
+    text = "the host's plain values become the settings', in the stack's own file"
+    adoption.add_argument("--take", action="store_true", help=text)
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -128,6 +191,36 @@ def _parser() -> Parser:
     words = command(test, of_stack=False)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
     return parser
+
+
+def _as_page(comparison: argparse.ArgumentParser) -> None:
+    """The forms of a report beside the table."""
+    comparison.add_argument("--json", action="store_true", help="as one JSON object")
+    comparison.add_argument("--html", metavar="FILE", type=Path, help="also as a page, in one file")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OperationError(f"--html {path}: cannot be written: {error.strerror}") from None
+
+
+def _init_options(parser: argparse.ArgumentParser) -> None:
+    from .init import QUESTIONS
+
+    parser.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
+    for question in QUESTIONS:
+        parser.add_argument(f"--{question.option}", dest=question.key, metavar="VALUE", help=question.text)
+    text = "the host key that has to be there; without a terminal it must be given"
+    parser.add_argument("--host-key", metavar="SHA256:…", help=text)
+    login = parser.add_mutually_exclusive_group()
+    login.add_argument("--key", type=Path, metavar="FILE", help="the private SSH key that logs in")
+    login.add_argument("--new-key", action="store_true", help="make that key, and say where to put it")
+    text = "read further secrets from standard input: a JSON object of strings by name"
+    parser.add_argument("--secrets", action="store_true", help=text)
+    text = "the stack that a new one is laid over (default: %(default)s)"
+    parser.add_argument("--extends", default=PRODUCTION, metavar="STACK", help=text)
 
 
 def _confirm(stack: str, yes: bool) -> None:

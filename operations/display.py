@@ -17,7 +17,7 @@ VERBS = {
     "discard": ("-", "forgotten"),
     "import": ("+", "taken over"),
 }
-COLOURS = {"+": "32", "~": "33", "±": "33", "-": "31", "✗": "31"}
+COLOURS = {"+": "32", "~": "33", "±": "33", "-": "31", "✗": "31", "!": "33"}
 # The engine announces a replacement as a step of its own between the two that do it.
 SILENT = frozenset({"replace"})
 # Seconds between two lines about what is being waited for, where they cannot overwrite each other.
@@ -40,6 +40,11 @@ class Display:
             mark, verb = "✗", "failed"
         part, name = change.resource.part, change.resource.name
         self._write(f"  {self._coloured(mark)} {part:<14} {name:<32} {verb:<8} {change.seconds:6.1f} s\n")
+
+    def asks(self, record: Record) -> None:
+        """What somebody has to do meanwhile, each line once."""
+        while record.asks:
+            self._write(f"  {self._coloured('!')} {record.asks.pop(0)}\n")
 
     def waiting(self, record: Record) -> None:
         """What is going on, on a terminal as a line that the next one overwrites."""

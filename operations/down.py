@@ -6,12 +6,13 @@ import subprocess
 import sys
 
 from .daemon import Daemon
-from .errors import EngineError, OperationError
+from .engine import Engine
+from .errors import ConfigurationError, EngineError, OperationError
 from .interrupted import recover
 from .labels import PROJECT_LABEL, stack_label
 from .machine import ready_engine
 from .paths import ROOT
-from .stack import forget_stack
+from .stack import forget_stack, own_configuration
 from .steps import Steps
 from .summary import root_certificate_file
 
@@ -27,7 +28,8 @@ REMOVALS = {
 def take_down(stack: str, steps: Steps, *, images: bool) -> None:
     """Destroys what the stack made, forgets its state, and removes the project's images if asked.
 
-    Raises EngineError when the engine fails, OperationError when Docker still has something of the stack.
+    Raises ConfigurationError when it is a server that may not be destroyed, EngineError when the engine
+    fails, OperationError when Docker still has something of the stack.
     """
     engine = ready_engine(steps)
     try:
@@ -37,6 +39,7 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
             raise
         steps.say(f"  there is no stack {stack}")
     else:
+        _require_allowed(stack, engine)
         recover(stack, engine, steps)
         _destroy(stack, steps)
     forget_stack(stack)
@@ -46,6 +49,20 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
         _require_nothing_left(daemon, stack)
         if images:
             _remove_images(daemon, steps)
+
+
+def _require_allowed(stack: str, engine: Engine) -> None:
+    """Raises ConfigurationError for a server whose configuration does not say that it may be destroyed."""
+    from settings import merged_config
+
+    config = merged_config(own_configuration(stack, engine), ROOT)
+    if config.get("target") == "docker" or str(config.get("allowDestroy", "")).lower() == "true":
+        return
+    raise ConfigurationError(
+        f"stack {stack} is a server and not a copy: it is not taken down. If it really is to be, type: "
+        f"pulumi config set --stack {stack} itqan:allowDestroy true; ./itqan up --stack {stack}; "
+        "then this again"
+    )
 
 
 def _destroy(stack: str, steps: Steps) -> None:

@@ -15,6 +15,8 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_PREFIX = "pulumi:providers:"
 # The engine's last word after an error that it has told already.
 CLOSING_WORDS = frozenset({"update failed", "preview failed"})
+# Before a line of a command that somebody has to act on while it waits (files/dns/client.py).
+ASK = "! "
 UNCHANGED = frozenset({"same", "read", "refresh"})
 # The engine's own colour marks, as in `<{%fg 1%}>`.
 COLOUR_MARK = re.compile(r"<\{%.*?%\}>")
@@ -59,6 +61,7 @@ class Record:
     running: dict[str, float] = field(default_factory=dict)
     errors: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    asks: list[str] = field(default_factory=list)
 
     @property
     def differs(self) -> bool:
@@ -118,6 +121,8 @@ class Record:
         of_stack = not urn or resource.type == STACK_TYPE
         if event["severity"] == "error":
             self.errors.append(("" if of_stack else f"{resource.part} {resource.name}".strip(), message))
+        elif message.startswith(ASK):
+            self.asks.append(message.removeprefix(ASK))
         elif event["severity"] == "warning" or (of_stack and event["severity"] == "info"):
             self.notes.append(message)
 

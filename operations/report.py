@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
+
+from .table import grouped
 
 if TYPE_CHECKING:
     from components.findings import Finding
     from components.observation import State
     from components.platform import Substitution
+    from components.surroundings import Unknown
+    from settings import Settings
 
 HEAD = ("unit", "state", "expected", "found")
 STATES = {True: "as expected", False: "differs"}
+UNKNOWN = "unknown"
+NOTHING_MORE = "nothing more"
 
 
 @dataclass(frozen=True)
@@ -24,25 +29,47 @@ class Report:
     host            how the host was reached
     seconds         how long the look at it took
     states          every unit as it was found, in the order in which `up` brings them
+    unknown         what stands beside the units and nothing accounts for
+    obstacles       why `up` would leave the host alone
     findings        what deserves a second thought
     substitutions   what the document names and the stack's platform cannot give
     """
 
-    stack: str
+    settings: Settings
     host: str
     seconds: float
     states: Sequence[State]
+    unknown: Sequence[Unknown]
+    obstacles: Sequence[str]
     findings: Sequence[Finding]
     substitutions: Sequence[Substitution]
+
+    @property
+    def stack(self) -> str:
+        """The stack's name."""
+        return self.settings.stack
 
     @property
     def differing(self) -> int:
         """How many units are not as expected."""
         return sum(not state.healthy for state in self.states)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the host is other than the settings say."""
+        return bool(self.differing or self.unknown or self.obstacles)
+
+    def rows(self) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
+        """Component and cells of each row of the table."""
+        for state in self.states:
+            yield state.unit.part, _row(state)
+        for item in self.unknown:
+            for line in item.lines:
+                yield "surroundings", (item.name, UNKNOWN, NOTHING_MORE, line)
+
     def table(self) -> str:
         """The whole as text: units by component, findings, substitutions, one closing line."""
-        return "\n".join([*self._unit_lines(), "", *self._further_lines(), self._closing_line()])
+        return "\n".join([*grouped(HEAD, list(self.rows())), "", *self._further_lines(), self.closing_line()])
 
     def to_json(self) -> str:
         """The whole as one JSON object; expected and found have the lines that differ, unabridged."""
@@ -51,26 +78,30 @@ class Report:
             "host": self.host,
             "seconds": round(self.seconds, 3),
             "differing": self.differing,
+            "obstacles": list(self.obstacles),
             "units": [_entry(state) for state in self.states],
+            "unknown": [
+                {"surrounding": item.name, "lines": item.lines, "accept": self.acceptance(item)}
+                for item in self.unknown
+            ],
             "findings": [asdict(finding) for finding in self.findings],
             "substitutions": [substitution.model_dump() for substitution in self.substitutions],
         }
         return json.dumps(shown, indent=2, ensure_ascii=False)
 
-    def _unit_lines(self) -> list[str]:
-        rows = [HEAD, *(_row(state) for state in self.states)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-        printed = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-        ]
-        head, *body = (line.rstrip() for line in printed)
-        made = [f"  {head}"]
-        for part, group in groupby(zip(self.states, body, strict=True), key=lambda pair: pair[0].unit.part):
-            made += [part, *(f"  {line}" for _, line in group)]
-        return made
+    def acceptance(self, item: Unknown) -> str:
+        """The line to type when the first of an item's lines is right as it is."""
+        from components.surroundings import acceptance
+
+        return acceptance(self.settings, item)
 
     def _further_lines(self) -> list[str]:
-        made: list[str] = []
+        made = [f"✗ up would leave this host alone: {obstacle}" for obstacle in self.obstacles]
+        for item in self.unknown:
+            made += [
+                f"? {item.name}: not of this stack; remove it on the host, or, when it is right:",
+                f"    {self.acceptance(item)}",
+            ]
         for finding in self.findings:
             made += [f"! {finding.section}: {finding.text}", f"    {finding.line}"]
         made += [
@@ -79,11 +110,14 @@ class Report:
         ]
         return [*made, ""] if made else []
 
-    def _closing_line(self) -> str:
+    def closing_line(self) -> str:
+        """What was found, in one line."""
         findings = "1 finding" if len(self.findings) == 1 else f"{len(self.findings) or 'no'} findings"
+        unknown = sum(len(item.lines) for item in self.unknown)
+        things = f", {unknown} unknown" if unknown else ""
         return (
             f"itqan {self.stack}, {self.host}: {len(self.states)} units in {self.seconds:.2f} s, "
-            f"{self.differing or 'none'} not as expected, {findings}"
+            f"{self.differing or 'none'} not as expected{things}, {findings}"
         )
 
 

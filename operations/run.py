@@ -67,6 +67,8 @@ def _take_all(record: Record, events: EventLog, display: Display | None = None) 
         change = record.take(event)
         if change and display:
             display.change(change)
+        if display:
+            display.asks(record)
     return record
 
 

@@ -81,7 +81,7 @@ def _prepare(name: str, engine: Engine, steps: Steps) -> dict[str, str]:
     _make_file(name, steps)
     try:
         target = str(merged_config(_own_values(name), ROOT).get("target", ""))
-        _select(name, engine, steps)
+        open_state(name, engine, steps)
         image = _prepare_copy(name, engine, steps) if target == "docker" else ""
         values = own_configuration(name, engine)
         if target == "docker" and _make_secrets(name, engine, steps, values):
@@ -115,7 +115,7 @@ def _own_values(name: str) -> dict[str, Any]:
     return stack_file_config(stack_file(name))
 
 
-def _select(name: str, engine: Engine, steps: Steps) -> None:
+def open_state(name: str, engine: Engine, steps: Steps) -> None:
     """Makes the stack's state, unless it is known to be there."""
     stamp = _state_stamp(name)
     if stamp.read() is not None:
@@ -137,7 +137,7 @@ def _prepare_copy(name: str, engine: Engine, steps: Steps) -> str:
         ensure_image(steps, daemon, image)
         return str(image)
     base = choose_base(steps, daemon, own.get("platform"))
-    _set(
+    set_values(
         name,
         engine,
         {
@@ -149,10 +149,17 @@ def _prepare_copy(name: str, engine: Engine, steps: Steps) -> str:
     return base.image
 
 
-def _set(name: str, engine: Engine, values: Mapping[str, str]) -> None:
+def set_values(name: str, engine: Engine, values: Mapping[str, str]) -> None:
     """Stores plain values in the stack's configuration; a dot in a key goes into an object."""
     pairs = [part for key, value in values.items() for part in ("--plaintext", f"itqan:{key}={value}")]
     engine.call("config", "set-all", "--stack", name, "--path", *pairs)
+
+
+def set_strings(name: str, engine: Engine, values: Mapping[str, str]) -> None:
+    """Stores plain values that stay strings whatever they look like; `set-all` makes a number of `465`."""
+    for key, value in values.items():
+        options = ["--stack", name, "--path", "--type", "string", "--raw"]
+        engine.call("config", "set", *options, f"itqan:{key}", stdin=value)
 
 
 def own_configuration(name: str, engine: Engine) -> dict[str, object]:
@@ -167,7 +174,7 @@ def own_configuration(name: str, engine: Engine) -> dict[str, object]:
 
 def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, object]) -> bool:
     """Makes the secrets that a copy lacks, as encrypted configuration. Returns whether it made any."""
-    from settings import BUNDLE, SECRETS, merged_config, missing_secrets
+    from settings import SECRETS, merged_config, missing_secrets
 
     missing = [(secret, SECRETS[secret].generate) for secret in missing_secrets(merged_config(values, ROOT))]
     makeable = [(secret, generate) for secret, generate in missing if generate]
@@ -175,14 +182,26 @@ def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, 
         return False
     text = f"Making {len(makeable)} secrets of the copy, encrypted in {stack_file(name).name}"
     with steps.step("secrets", text):
-        bundle = values.get(BUNDLE)
-        made = {secret: generate() for secret, generate in makeable}
-        # All in one value, as each call of the engine takes a third of a second; on standard input, as an
-        # argument could be read by every user of this machine.
-        together = json.dumps({**(json.loads(bundle) if isinstance(bundle, str) else {}), **made})
-        options = ["--secret", "--raw", "--stack", name]
-        engine.call("config", "set", *options, f"itqan:{BUNDLE}", stdin=together)
+        store_secrets(name, engine, {secret: generate() for secret, generate in makeable}, values)
     return True
+
+
+def store_secrets(
+    name: str, engine: Engine, secrets: Mapping[str, object], values: Mapping[str, object] | None = None
+) -> None:
+    """Stores secrets as encrypted configuration, beside those that are there.
+
+    Arguments: `values`, the stack's own configuration where it was read already.
+    """
+    from settings import BUNDLE
+
+    bundle = (own_configuration(name, engine) if values is None else values).get(BUNDLE)
+    before: dict[str, object] = json.loads(bundle) if isinstance(bundle, str) else {}
+    # All in one value, as each call of the engine takes a third of a second; on standard input, as an
+    # argument could be read by every user of this machine.
+    together = json.dumps({**before, **secrets})
+    options = ["--secret", "--raw", "--stack", name]
+    engine.call("config", "set", *options, f"itqan:{BUNDLE}", stdin=together)
 
 
 def _find_subnet(name: str, engine: Engine, steps: Steps, settings: Any) -> None:
@@ -200,4 +219,4 @@ def _find_subnet(name: str, engine: Engine, steps: Steps, settings: Any) -> None
         )
     chosen = free_subnet(taken)
     steps.say(f"▸ Using the network {chosen}: {settings.subnet} overlaps Docker's network {clash}")
-    _set(name, engine, {"staging.subnet": str(chosen)})
+    set_values(name, engine, {"staging.subnet": str(chosen)})

@@ -49,6 +49,7 @@ def _places(stack: Stack, outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("release", outputs.get("release")),
         ("authority", root_certificate_file(stack.name) if outputs.get("rootCertificate") else None),
         ("try", _curl(stack, outputs)),
+        ("next", _without_root(stack, outputs)),
     ]
     return [(name, str(value)) for name, value in rows if value]
 
@@ -60,6 +61,14 @@ def _curl(stack: Stack, outputs: Mapping[str, Any]) -> str | None:
         f"curl --cacert {root_certificate_file(stack.name)} "
         f"--resolve {outputs['domain']}:443:{outputs['address']} {outputs['url']}"
     )
+
+
+def _without_root(stack: Stack, outputs: Mapping[str, Any]) -> str | None:
+    """A real server was brought up as root; from now on its deploy user can do it."""
+    if stack.is_copy or (outputs.get("ssh") or {}).get("user") != "root":
+        return None
+    line = f"pulumi config set --stack {stack.name} --path itqan:connection.user {outputs['deployUser']}"
+    return f"log in without root from now on: {line}"
 
 
 def _durations(record: Record, preparation: Mapping[str, float]) -> list[tuple[str, str]]:

@@ -10,11 +10,11 @@ from .paths import PYTHON, ROOT
 from .steps import Steps
 
 # In the order of a run: what fails soonest comes first.
-TIERS = ("unit", "graph", "lint", "archive", "conformance", "e2e")
+TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "e2e", "vps")
 # Tiers that run containers.
-CONTAINERS = frozenset({"archive", "conformance", "e2e", "soak"})
-# Only when asked for.
-FURTHER_TIERS = ("soak",)
+CONTAINERS = frozenset({"archive", "conformance", "e2e", "vps", "soak"})
+# Only when asked for; parity compares two stacks that are up: --stack A --stack B.
+FURTHER_TIERS = ("soak", "parity")
 
 
 def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps) -> int:
@@ -30,10 +30,27 @@ def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps
     if missing:
         known = ", ".join((*TIERS, *FURTHER_TIERS))
         raise OperationError(f"tests/{missing[0]} does not exist; tiers: {known}")
+    if "browser" in tiers:
+        _prepare_browser(steps)
+    if "conformance" in tiers:
+        _prepare_node(steps)
     if not CONTAINERS.isdisjoint(tiers):
         environment = {**environment, "ITQAN_TEST_BASE": _prepare_containers(steps)}
     command = [PYTHON, "-m", "pytest", *(arguments if _names_tests(arguments) else [*folders, *arguments])]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _prepare_browser(steps: Steps) -> None:
+    from .prepare.browser import require_browser
+
+    require_browser(steps)
+
+
+def _prepare_node(steps: Steps) -> None:
+    """npm, which brings the server that an API's description is tried against."""
+    from .prepare.machine import require_program
+
+    require_program(steps, "npm", ("npm",), "the DNS client is tried against Prism, a package of npm")
 
 
 def _prepare_containers(steps: Steps) -> str:

@@ -4,12 +4,14 @@ from .loading import SettingsError, load, merged_config, stack_file_config
 from .model import Settings
 from .parts import OwnerMode, Program
 from .rules import NAMESPACE
-from .secrets import BUNDLE, SECRETS, Secret, missing_secrets
+from .secrets import BUNDLE, SECRET_VARIABLES, SECRETS, VARIABLES, Secret, missing_secrets
 
 __all__ = [
     "BUNDLE",
     "NAMESPACE",
     "SECRETS",
+    "SECRET_VARIABLES",
+    "VARIABLES",
     "OwnerMode",
     "Program",
     "Secret",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -54,12 +55,44 @@ Command = Annotated[
 ]
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
 EnvironmentName = Annotated[str, text(r"[A-Z][A-Z0-9_]*", "a variable name in capitals")]
+StackId = Annotated[
+    str, text(r"[a-z][a-z0-9-]{3,63}", "a word of 4 to 64 lower case letters, digits, dashes, a letter first")
+]
 SecretValue = Annotated[SecretStr, Field(min_length=1, description="a secret that is not empty")]
+
+
+def _header_safe(token: SecretStr) -> SecretStr:
+    """A token travels in an HTTP header."""
+    if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+        raise ValueError("(secret): allowed: a token without blanks, as the provider shows it")
+    return token
+
+
+Token = Annotated[SecretValue, AfterValidator(_header_safe)]
 
 
 def _whole_lines(key: SecretStr) -> SecretStr:
     """`pulumi config set` takes the last newline away, and OpenSSH refuses a key file without it."""
     return SecretStr(key.get_secret_value().rstrip("\n") + "\n")
 
+
+# What audit tells of beyond the units, by name (components/surroundings.py).
+Surroundings = Literal[
+    "logins",
+    "keys",
+    "sudo",
+    "crontabs",
+    "files",
+    "sockets",
+    "units",
+    "database",
+    "packages",
+    "enabled",
+    "php",
+    "variables",
+    "redis",
+    "sshd",
+    "system",
+]
 
 PrivateKey = Annotated[SecretValue, AfterValidator(_whole_lines)]

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from .model import Settings
 from .rules import NAMESPACE, broken_rules
-from .secrets import BUNDLE, SECRETS, missing_secrets
+from .secrets import BUNDLE, SECRETS, VARIABLES, missing_secrets
 
 
 class SettingsError(Exception):
@@ -72,7 +72,10 @@ def _opened(config: Mapping[str, object]) -> dict[str, Any]:
     """Values as data, the bundle of secrets as single ones; a secret that stands alone wins."""
     values = {key: _structured(value) for key, value in config.items()}
     bundle = values.pop(BUNDLE, None)
-    return {**bundle, **values} if isinstance(bundle, dict) else values
+    if not isinstance(bundle, dict):
+        return values
+    both = _merge(bundle.get(VARIABLES), values.get(VARIABLES)) or bundle.get(VARIABLES)
+    return {**bundle, **values, **({VARIABLES: both} if both else {})}
 
 
 def stack_file_config(path: Path) -> dict[str, Any]:
@@ -158,7 +161,7 @@ def _line(detail: ErrorDetails) -> str:
         return f"{where}: missing; allowed: {_allowed(path, detail)}"
     if detail["type"] == "value_error":
         return f"{where}: {detail['ctx']['error']}" if path else str(detail["ctx"]["error"])
-    shown = "(secret)" if path and str(path[0]) in SECRETS else repr(detail["input"])
+    shown = "(secret)" if path and str(path[0]) in (*SECRETS, VARIABLES) else repr(detail["input"])
     return f"{where}: {shown}: allowed: {_allowed(path, detail)}"
 
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
-from .fields import Domain, EnvironmentName, PrivateKey, SecretValue, SingleLine
+from .fields import (
+    Domain,
+    EnvironmentName,
+    PrivateKey,
+    SecretValue,
+    SingleLine,
+    StackId,
+    Surroundings,
+    Token,
+)
 from .parts import (
     Application,
     Certificate,
@@ -28,34 +37,26 @@ from .parts import (
     Software,
     Staging,
 )
+from .secrets import SECRET_VARIABLES
 
 # Variables of .env that other settings decide; writing them in `environment` too would be a second truth.
-DERIVED_VARIABLES = frozenset(
-    [
-        "APP_KEY",
-        "APP_URL",
-        "APP_DOMAIN",
-        "DB_CONNECTION",
-        "DB_HOST",
-        "DB_PORT",
-        "DB_DATABASE",
-        "DB_USERNAME",
-        "DB_PASSWORD",
-        "REDIS_HOST",
-        "REDIS_PORT",
-        "REVERB_HOST",
-        "REVERB_APP_ID",
-        "REVERB_APP_KEY",
-        "REVERB_APP_SECRET",
-        "MAIL_USERNAME",
-        "MAIL_PASSWORD",
-        "LIVEKIT_API_KEY",
-        "LIVEKIT_API_SECRET",
-    ]
-)
+DERIVED_VARIABLES = frozenset(SECRET_VARIABLES) | {
+    "APP_URL",
+    "APP_DOMAIN",
+    "DB_CONNECTION",
+    "DB_HOST",
+    "DB_PORT",
+    "DB_DATABASE",
+    "DB_USERNAME",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REVERB_HOST",
+}
+
+Variables = TypeVar("Variables", bound=dict[str, Any])
 
 
-def _not_derived(variables: dict[str, str]) -> dict[str, str]:
+def _not_derived(variables: Variables) -> Variables:
     twice = sorted(DERIVED_VARIABLES & variables.keys())
     if twice:
         raise ValueError(f"{', '.join(twice)} come from other settings and secrets; remove them here")
@@ -67,16 +68,21 @@ class Settings(Part):
 
     stack: str
     extends: str | None = None
+    id: StackId | None = None
     target: Literal["host", "docker"]
     platform: Literal["ubuntu-22.04", "debian-13"]
     hardening: Literal["documented", "strict"] = "documented"
     observe: bool = Field(True, description="true or false")
+    allow_destroy: bool = Field(False, description="true or false: whether a server may be destroyed")
     domain: Domain
     server: Server
     connection: ConnectionSettings | None = None
     software: Software
     application: Application = Application()
     environment: Annotated[dict[EnvironmentName, SingleLine], AfterValidator(_not_derived)]
+    environment_secrets: Annotated[dict[EnvironmentName, SecretValue], AfterValidator(_not_derived)] = Field(
+        {}, description="secret variables of .env that no other secret of the settings is"
+    )
     nginx: Nginx
     php: Php
     programs: list[Program]
@@ -88,11 +94,15 @@ class Settings(Part):
     dns: Dns
     release: Release
     staging: Staging = Staging()
+    accepted: dict[Surroundings, list[SingleLine]] = Field(
+        {}, description="lists of what stands on the host beside this stack, by the names that audit shows"
+    )
 
     ssh_private_key: PrivateKey
     ssh_host_private_key: PrivateKey | None = None
     registrar_private_key: PrivateKey | None = None
     tsig_secret: SecretValue | None = None
+    hostinger_token: Token | None = None
     app_key: SecretValue
     database_password: SecretValue
     reverb_app_id: SecretValue
@@ -103,6 +113,17 @@ class Settings(Part):
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
+
+    def secret(self, name: str) -> SecretStr | None:
+        """A secret by its name in the configuration."""
+        fields = type(self).model_fields.items()
+        value: SecretStr | None = getattr(self, next(key for key, field in fields if field.alias == name))
+        return value
+
+    @property
+    def owner(self) -> str:
+        """The stack as its host names it; a copy has a container of its own, so its name is enough."""
+        return f"itqan/{self.stack} {self.id or 'copy'}"
 
     @cached_property
     def subnet(self) -> IPv4Network:
@@ -123,18 +144,33 @@ class Settings(Part):
         return self.subnet[5]
 
     @property
+    def zone(self) -> str:
+        """The zone that holds the domain's records; the domain itself if nothing else is said."""
+        return self.dns.zone or self.domain
+
+    @property
     def name_server(self) -> IPv4Address | None:
         """Where records are asked for and updated; None: what the host's own resolver says."""
         return self.registrar_address if self.target == "docker" else self.dns.server
 
     @property
+    def ssh_port(self) -> int:
+        """Where sshd listens."""
+        return self.connection.port if self.connection else 22
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the host is as we recommend, and not only as documented."""
+        return self.hardening == "strict"
+
+    @property
     def environment_mode(self) -> OwnerMode:
         """Owner and mode of .env: as documented, or 640 so that only deploy and the web user read it."""
-        if self.hardening == "documented":
+        if not self.is_strict:
             return self.permissions.environment
         return OwnerMode(owner=f"{self.server.deploy_user}:{self.server.web_user}", mode="640")
 
     @property
     def reverb_host(self) -> str:
         """Where Reverb listens: every address as documented, loopback when strict (only nginx asks it)."""
-        return "0.0.0.0" if self.hardening == "documented" else "127.0.0.1"
+        return "127.0.0.1" if self.is_strict else "0.0.0.0"

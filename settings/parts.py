@@ -11,6 +11,7 @@ from .fields import (
     AbsolutePath,
     AccountName,
     Command,
+    Domain,
     Email,
     FileName,
     GitRef,
@@ -190,11 +191,18 @@ class Certificate(Part):
 class Dns(Part):
     """The records of the domain."""
 
-    provider: Literal["manual", "rfc2136"]
-    server: IPv4Address | None = Field(None, description="IPv4 address of the zone's primary (rfc2136)")
+    provider: Literal["manual", "rfc2136", "hostinger"]
+    zone: Domain | None = Field(None, description="the zone as its provider keeps it, such as itqanway.com")
+    server: IPv4Address | None = Field(
+        None, description="IPv4 address of the zone's primary (rfc2136), or who knows its name servers"
+    )
     key_name: KeyName | None = Field(None, description="name of the TSIG key (rfc2136)")
     conference: IPv4Address | Literal["external"] = Field(description="an IPv4 address, or external")
     ttl: int = Field(60, ge=1, le=86400, description="seconds, 1 to 86400")
+    api: HttpsUrl = Field(
+        "https://developers.hostinger.com", description="the address of Hostinger's API, https://…"
+    )
+    wait: int = Field(600, ge=0, le=3600, description="seconds, 0 to 3600")
 
 
 class Release(Part):

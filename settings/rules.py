@@ -10,7 +10,22 @@ NAMESPACE = "itqan"
 
 def broken_rules(config: Mapping[str, Any]) -> list[str]:
     """One line for each rule between keys that the merged configuration breaks."""
-    return [*_program_rules(config), *_host_rules(config), *_rfc2136_rules(config)]
+    return [
+        *_program_rules(config),
+        *_variable_rules(config),
+        *_host_rules(config),
+        *_rfc2136_rules(config),
+        *_zone_rules(config),
+    ]
+
+
+def _variable_rules(config: Mapping[str, Any]) -> list[str]:
+    """A variable of .env is plain or secret."""
+    plain, secret = (config.get(key) or {} for key in ("environment", "environmentSecrets"))
+    return [
+        _line(f"environment.{name}", "is one of itqan:environmentSecrets too; keep one of the two")
+        for name in sorted(set(plain) & set(secret))
+    ]
 
 
 def _program_rules(config: Mapping[str, Any]) -> list[str]:
@@ -39,6 +54,7 @@ def _host_rules(config: Mapping[str, Any]) -> list[str]:
     if config.get("target") != "host":
         return []
     needed = {
+        "id": "any word that tells this stack from others of its name: the host will carry it",
         "connection": "host, port, user and hostKey of the server",
         "server.ipv4": "the IPv4 address that the domain's records point to",
         "certificate.directory": "the ACME directory; Let's Encrypt's stands in Pulumi.prod.yaml",
@@ -63,6 +79,20 @@ def _rfc2136_rules(config: Mapping[str, Any]) -> list[str]:
     ]
     if not config.get("tsigSecret"):
         problems.append(f"pulumi config set --secret {NAMESPACE}:tsigSecret    # provider rfc2136 needs it")
+    return problems
+
+
+def _zone_rules(config: Mapping[str, Any]) -> list[str]:
+    """The API needs a token; the domain lies in its zone."""
+    problems = []
+    if _at(config, "dns.provider") == "hostinger" and not config.get("hostingerToken"):
+        problems.append(
+            f"pulumi config set --secret {NAMESPACE}:hostingerToken    # provider hostinger needs it, "
+            "from hpanel.hostinger.com/profile/api"
+        )
+    domain, zone = config.get("domain"), _at(config, "dns.zone")
+    if zone and domain != zone and not str(domain).endswith(f".{zone}"):
+        problems.append(_line("dns.zone", f"{zone!r}: allowed: {domain}, or a zone that it lies in"))
     return problems
 
 

@@ -44,6 +44,8 @@ NOWHERE: frozenset[str] = frozenset()
 
 # The key under which a copy keeps the secrets made for it: one encrypted JSON object of them.
 BUNDLE = "secrets"
+# The one secret that is an object: further variables of .env by name. In the bundle, or a key of its own.
+VARIABLES = "environmentSecrets"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
@@ -52,6 +54,7 @@ SECRETS: dict[str, Secret] = {
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, lambda: _ed25519_key("PKCS8")
     ),
     "tsigSecret": Secret("TSIG secret for the zone (base64, HMAC-SHA512)", DOCKER, lambda: _base64(64)),
+    "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
     "appKey": Secret("APP_KEY of the application (base64:…)", BOTH, _app_key),
     "databasePassword": Secret("DB_PASSWORD", BOTH, lambda: randomness.token_urlsafe(24)),
     "reverbAppId": Secret("REVERB_APP_ID", BOTH, lambda: str(100000 + randomness.randbelow(900000))),
@@ -62,6 +65,20 @@ SECRETS: dict[str, Secret] = {
     "livekitApiKey": Secret("LIVEKIT_API_KEY", HOST),
     "livekitApiSecret": Secret("LIVEKIT_API_SECRET", HOST),
     "deployKey": Secret("private SSH key that reads the release's repository", NOWHERE),
+}
+
+
+# Variables of .env that are secrets of their own, by name of the secret.
+SECRET_VARIABLES = {
+    "APP_KEY": "appKey",
+    "DB_PASSWORD": "databasePassword",
+    "REVERB_APP_ID": "reverbAppId",
+    "REVERB_APP_KEY": "reverbAppKey",
+    "REVERB_APP_SECRET": "reverbAppSecret",
+    "MAIL_USERNAME": "mailUsername",
+    "MAIL_PASSWORD": "mailPassword",
+    "LIVEKIT_API_KEY": "livekitApiKey",
+    "LIVEKIT_API_SECRET": "livekitApiSecret",
 }
 
 

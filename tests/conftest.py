@@ -21,6 +21,7 @@ KEYS = ("sshPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "tsigSecret
 # What a stack's own configuration has beyond the shipped file, so that it loads without a network.
 OWN: dict[str, dict[str, Any]] = {
     "prod": {
+        "id": "i0123456789abcdef",
         "connection": {"host": "72.62.92.156", "port": 22, "user": "deploy", "hostKey": HOST_KEY},
         "release": {"repository": "git@github.com:itqan/itqan-platform.git", "ref": COMMIT},
     },
@@ -42,6 +43,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "server": {"authorizedKeys": ["ssh-ed25519 AAAA someone's laptop"]},
         },
     ),
+    "prod-hostinger": ("prod", {"dns": {"provider": "hostinger"}}),
+    "prod-letsencrypt-staging": (
+        "prod",
+        {"certificate": {"directory": "https://acme-staging-v02.api.letsencrypt.org/directory"}, **RFC2136},
+    ),
     "prod-debian-root": (
         "prod",
         {
@@ -51,6 +57,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "staging": ("staging", {}),
+    "staging-hostinger": ("staging", {"dns": {"provider": "hostinger", "api": "https://192.0.2.1"}}),
     "staging-debian-strict": ("staging", {"platform": "debian-13", "hardening": "strict"}),
 }
 

@@ -44,12 +44,89 @@ replaced() {
 }
 loaded_now() { [ "$(probe_loaded "$@")" = "loaded $1 current" ]; }
 
-# refuse_host ID VERSION MEMORY DISK: why this host is not the one the settings describe
-refuse_host() {
-    local found
-    found=$(probe_host "$@" | tr '\n' ';')
-    refuse "this host has ${found%;}; the settings ask for $1 $2, memory of $3 GB, a disk of $4 GB. \
-Another host, or itqan:platform, itqan:server.minimumMemoryGb, itqan:server.minimumDiskGb"
+# note_patience PROGRAM SERVICE FILE, before a file of PHP-FPM is replaced: whether the FPM that runs lets its requests end
+# when it is told to reload. Only with process_control_timeout, and only if it has read the file that says so.
+note_patience() {
+    PATIENT=no
+    if "$1" -tt 2>&1 | grep -q 'process_control_timeout = [1-9]' && [ "$(probe_reloaded "$2" "$3")" = "loaded $2 current" ]; then
+        PATIENT=yes
+    fi
+}
+
+# reload_fpm VERSION SERVICE PATTERN FILE…: where FPM would cut off its requests, a second one answers meanwhile, under the
+# same path of the socket: a connection that was made already goes on with the socket that it was made to
+reload_fpm() {
+    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier
+    shift
+    if [ "$PATIENT" = yes ] || ! systemctl is-active -q "$1" || ! [ -S "$socket" ]; then
+        reload_service "$@"
+        return
+    fi
+    say "$1: a second FPM answers while it reloads"
+    earlier=$(cat "$pid" 2>/dev/null || true) # of a run that was killed
+    start_second_fpm "$version" "$pid"
+    if ! [ -S "$own" ]; then ln "$socket" "$own"; fi
+    mv -f /run/php/itqan-fpm.sock "$socket"
+    if [ -n "$earlier" ]; then end_fpm "$earlier"; fi
+    drain_fpm "$(systemctl show -p MainPID --value "$1")"
+    reload_service "$@"
+    mv -f "$own" "$socket"
+    end_fpm "$(cat "$pid")"
+    rm -f "$pid" /run/itqan-fpm.conf
+}
+start_second_fpm() {
+    printf '[global]\npid = %s\nerror_log = /var/log/php%s-fpm.log\nprocess_control_timeout = 30s\n' "$2" "$1" >/run/itqan-fpm.conf
+    printf 'include = /etc/php/%s/fpm/pool.d/www.conf\n[www]\nlisten = /run/php/itqan-fpm.sock\n' "$1" >>/run/itqan-fpm.conf
+    "php-fpm$1" --daemonize --fpm-config /run/itqan-fpm.conf >/dev/null 2>&1
+    if ! wait_until 15 test -S /run/php/itqan-fpm.sock || ! wait_until 15 test -s "$2"; then refuse "a second PHP-FPM does not start"; fi
+}
+# drain_fpm PID: each of its processes ends after its request; those that follow take what waited at the socket, and end too
+drain_fpm() {
+    local round children
+    for round in 1 2; do
+        children=$(pgrep -P "$1" | tr '\n' ' ' || true)
+        # shellcheck disable=SC2086
+        if [ -n "$children" ]; then
+            kill -QUIT $children 2>/dev/null || true
+            if ! wait_until 60 all_gone $children; then say "requests longer than a minute are cut off in round $round"; fi
+        fi
+    done
+}
+all_gone() {
+    local pid
+    for pid; do if kill -0 "$pid" 2>/dev/null; then return 1; fi; done
+}
+end_fpm() {
+    if ! [[ $(cat "/proc/$1/comm" 2>/dev/null) = php-fpm* ]]; then return; fi
+    drain_fpm "$1"
+    kill -QUIT "$1" 2>/dev/null || true
+    wait_until 60 all_gone "$1" || true
+}
+
+# preflight DIGEST CHECK=VALUE… <TSIG-SECRET: refuses the host with everything that is wrong, or notes that it passed
+preflight() {
+    local digest=$1 problems
+    shift
+    problems=$(preflight_problems "$@")
+    if [ -n "$problems" ]; then
+        problems=$'\n'$problems
+        refuse "this host cannot be what the settings describe; nothing was changed:${problems//$'\n'problem /$'\n'  - }"
+    fi
+    printf '# managed by itqan: the checks that this host passed\n%s\n' "$digest" | place /etc/itqan/preflight root:root 644
+}
+
+# ensure_login_key USER KEY: the key logs in as the user; whoever else does is left alone
+ensure_login_key() {
+    local folder file
+    folder=$(getent passwd "$1" | cut -d: -f6)/.ssh
+    file=$folder/authorized_keys
+    install -d -o "$1" -g "$(id -gn "$1")" -m 700 "$folder"
+    if [ "$(probe_login_key "$1" "$2")" != "login key of $1 present" ]; then
+        { cat "$file" 2>/dev/null || true; printf '%s\n' "$2"; } >"$file.itqan"
+        mv -f "$file.itqan" "$file"
+    fi
+    chown "$1:$(id -gn "$1")" "$file"
+    chmod 600 "$file"
 }
 
 # ensure_user USER GROUP: an account with a home that logs in by key only
@@ -91,6 +168,20 @@ refuse_unknown_variables() {
     unknown=$(sed -nE 's/^[[:space:]]*(export +)?([A-Za-z_][A-Za-z0-9_]*)=.*/\2/p' "$file" | sort -u | grep -vxF -f <(printf '%s\n' "$@") || true)
     if [ -n "$unknown" ]; then
         refuse "$file has variables that the settings do not name; put them into itqan:environment: ${unknown//$'\n'/ }"
+    fi
+}
+
+# note_variables FILE TOOL, before a .env is replaced; cache_variables FILE TOOL, after: where the new one says the same in
+# other words, the cached configuration and the processes that read it stay as they are, and so does the file's time
+note_variables() {
+    if ! [ -s "$1" ] || [ "$(probe_cached "$(dirname "$1")")" != 'environment cached' ]; then return; fi
+    NOTED=$("$2" variables) NOTED_AT=$(stat -c %y "$1")
+}
+cache_variables() {
+    if [ -n "${NOTED-}" ] && [ "$("$2" variables)" = "$NOTED" ]; then
+        touch -d "$NOTED_AT" "$1"
+    else
+        "$2" cache
     fi
 }
 
@@ -145,46 +236,92 @@ install_crontab() {
     if [ -n "$content" ]; then printf '%s\n' "$content" | crontab -u "$1" -; else crontab -r -u "$1" 2>/dev/null || true; fi
 }
 
-# refuse_records RECORD…: what the person who keeps the zone has to enter
-refuse_records() {
-    say "itqan: these records are not what the world sees; enter them where the zone is kept, then run this again:"
-    printf '  %s\n' "$@" >&2
-    exit 1
-}
-
 # update_records SERVER: a dynamic update (nsupdate's own words on standard input)
 update_records() {
     if ! wait_until 30 dig +time=1 +tries=1 "@$1" . SOA; then refuse "name server $1 does not answer"; fi
     nsupdate -v
 }
 
-# issue_certificate LINEAGE DOMAIN EMAIL DIRECTORY SECONDS: the wildcard by DNS-01, SECONDS for the record to spread
+# issue_certificate LINEAGE DOMAIN EMAIL DIRECTORY PROVIDER SECONDS ISSUER: the wildcard by DNS-01, PROVIDER being who
+# keeps the records, SECONDS the time that dynamic updates need to spread. An authority counts what it issues and every
+# challenge that fails: a certificate that is right already is not asked for again, only its renewal is set.
 issue_certificate() {
     local log account
-    log=$(mktemp)
+    if certificate_is_right "$@"; then
+        set_renewal "$1" "$5" "$6"
+        return
+    fi
     if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
-    if request_certificate "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
-    if grep -q accountDoesNotExist "$log"; then
+    # certbot asks the authority even when a hook fails, and failures are counted
+    if [ "$5" != rfc2136 ]; then /usr/local/sbin/itqan-dns check || refuse "$2: no certificate is asked for before that is settled"; fi
+    log=$(mktemp)
+    if request_certificate "$@" 3>&2 >"$log" 2>&1; then rm -f "$log"; return; fi
+    if grep -qE 'accountDoesNotExist|Account https://.* not found' "$log"; then
         # an authority that lost its memory (Pebble after a restart): our account there is worth nothing
         account=/etc/letsencrypt/accounts/$(sed -E 's|https://([^/]+).*|\1|' <<<"$4")
         set_aside "$account"
-        if request_certificate "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
+        if request_certificate "$@" 3>&2 >"$log" 2>&1; then rm -f "$log"; return; fi
     fi
     tail -n 20 "$log" >&2
+    # a hook's own reason last, where it is read first
+    grep -o 'itqan-dns: .*' "$log" | sort -u >&2 || true
     rm -f "$log"
     refuse "certbot got no certificate for $2; its words stand above, the old one (if any) stays"
 }
+certificate_is_right() {
+    local right="certificate $1 DNS:*.$2 DNS:$2"$'\n'"certificate $1 lasts"
+    if [ -n "$7" ]; then right+=$'\n'"certificate $1 of $7"; fi
+    [ "$(probe_lineage "$1" ${7:+issuer})" = "$right" ] && grep -qsxF "server = $4" "/etc/letsencrypt/renewal/$1.conf"
+}
 request_certificate() {
+    local words pid='' status=0
+    mapfile -t words < <(challenge_words "$5" "$6")
+    if [ "$5" = manual ]; then
+        # certbot shows a hook's words when the hook has ended; who enters the record needs them before
+        install -d -m 700 /run/itqan
+        : >/run/itqan/challenges
+        tail --pid=$$ -n +1 -f /run/itqan/challenges >&3 2>/dev/null &
+        pid=$!
+    fi
     certbot certonly -n --agree-tos -m "$3" --server "$4" --cert-name "$1" -d "$2" -d "*.$2" --force-renewal \
-        --renew-with-new-domains \
-        --dns-rfc2136 --dns-rfc2136-credentials /etc/letsencrypt/rfc2136.ini --dns-rfc2136-propagation-seconds "$5" </dev/null
+        --renew-with-new-domains "${words[@]}" </dev/null || status=$?
+    if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; fi
+    return "$status"
 }
 
-# refuse_certificate LINEAGE: with manual DNS nobody can answer the DNS-01 challenge
-refuse_certificate() {
-    refuse "certificate $1 is not as the settings ask, and with itqan:dns.provider manual nothing can answer the DNS-01 challenge: \
-set provider rfc2136, or issue it by hand with certbot certonly --manual --cert-name $1"
+# challenge_words PROVIDER SECONDS: how certbot answers a DNS-01 challenge, a word a line
+challenge_words() {
+    if [ "$1" = rfc2136 ]; then
+        printf '%s\n' --dns-rfc2136 --dns-rfc2136-credentials /etc/letsencrypt/rfc2136.ini --dns-rfc2136-propagation-seconds "$2"
+    else
+        printf '%s\n' --manual --preferred-challenges dns \
+            --manual-auth-hook '/usr/local/sbin/itqan-dns present' --manual-cleanup-hook '/usr/local/sbin/itqan-dns withdraw'
+    fi
 }
+
+# set_renewal LINEAGE PROVIDER SECONDS: how certbot answers the challenge from the next renewal on, in its own file
+# (`certbot reconfigure` is not in 1.21, and asks Let's Encrypt for a try)
+set_renewal() {
+    local conf=/etc/letsencrypt/renewal/$1.conf lines
+    if [ "$2" = rfc2136 ]; then
+        lines="authenticator = dns-rfc2136\ndns_rfc2136_credentials = /etc/letsencrypt/rfc2136.ini\ndns_rfc2136_propagation_seconds = $3"
+    else
+        lines='authenticator = manual\npref_challs = dns-01,'
+        lines+='\nmanual_auth_hook = /usr/local/sbin/itqan-dns present\nmanual_cleanup_hook = /usr/local/sbin/itqan-dns withdraw'
+    fi
+    sed -E -e '/^(authenticator|pref_challs|manual_[a-z]+_hook|dns_rfc2136_[a-z_]+) =/d' -e "s|^\\[renewalparams\\]\$|&\n$lines|" "$conf" \
+        | place "$conf" "$(stat -c %U:%G "$conf")" "$(stat -c %a "$conf")"
+}
+
+# serve_certificate NAME LINEAGE: nginx shows the lineage's certificate; a reload returns before it does
+serve_certificate() {
+    nginx -t -q
+    systemctl reload-or-restart nginx
+    if ! wait_until 15 served_now "$@"; then
+        refuse "port 443 shows for $1: $(probe_served "$@"); does another site or server answer for it? see \`nginx -T\`"
+    fi
+}
+served_now() { [ "$(probe_served "$@")" = "served $1 the certificate of $2" ]; }
 
 # trust_root URL AUTHORITY: the root of the copy's own authority becomes one of the system's; AUTHORITY signs its endpoint
 trust_root() {
@@ -209,3 +346,45 @@ print_root() {
         fi
     done
 }
+
+# bind_redis HOST PORT: Redis listens there and nowhere else. Its file can say it anywhere, and a client can say otherwise.
+bind_redis() {
+    local file=/etc/redis/redis.conf
+    keep_copy "$file"
+    { grep -vE '^[[:space:]]*bind[[:space:]]' "$file"; printf 'bind %s\n' "$1"; } | place "$file" "$(stat -c '%U:%G' "$file")" "$(stat -c '%a' "$file")"
+    systemctl restart redis-server
+    wait_until 10 redis-cli -h "$1" -p "$2" ping
+}
+
+# restart_sandboxed SERVICE SEEN: restarted, until its main process is seen with the sandbox: `restart` returns before
+# systemd's child has put it on
+restart_sandboxed() {
+    systemctl daemon-reload
+    systemctl restart "$1"
+    wait_until 10 sandboxed "$@"
+}
+sandboxed() { [ "$(probe_sandbox "$1")" = "$2" ]; }
+
+# load_firewall FILE PORT: the rules take effect, provided that they let in the connection over which this runs. Its packets
+# meet the rule for PORT before any other, and that rule does not ask whether a connection is new: the first one that it
+# counts proves that a new connection would get in as well. Without that proof what was loaded before comes back; a timer of
+# systemd sees to it where this process or the whole connection is gone by then.
+load_firewall() {
+    local file=$1 port=$2 before=/run/itqan-firewall-before undo=itqan-firewall-undo
+    nft -c -f "$file" || return 1
+    { printf 'table inet itqan\ndelete table inet itqan\n'; nft list table inet itqan 2>/dev/null || true; } >"$before"
+    systemctl stop -q "$undo.timer" 2>/dev/null || true
+    systemd-run -q --collect --unit="$undo" --on-active=60 --timer-property=AccuracySec=1s nft -f "$before" || return 1
+    nft -f "$file" || return 1
+    # the other side answers to this line with a packet
+    say "firewall: loaded; it stays when a packet of this connection comes in by the rule for port $port"
+    if wait_until 20 firewall_lets_in "$port"; then
+        systemctl stop -q "$undo.timer"
+        return
+    fi
+    nft -f "$before" && systemctl stop -q "$undo.timer"
+    say "firewall: no packet of this connection came in at port $port within 20 seconds: does sshd listen on another port \
+(\`sshd -T | grep ^port\`), behind a forwarded one? The rules that were loaded before are back"
+    return 1
+}
+firewall_lets_in() { nft list chain inet itqan input | grep -q "tcp dport $1 counter packets [1-9]"; }

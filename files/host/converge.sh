@@ -1,5 +1,6 @@
-# itqan-converge NAME PROBE EXPECT APPLY [OUTPUT] <PAYLOAD
-# Brings one unit of state to what is expected. Keeps no state of its own.
+# itqan-converge STACK NAME PROBE EXPECT APPLY [OUTPUT] <PAYLOAD
+# itqan-converge STACK NAME --remove BASH
+# Brings one unit of state to what is expected, on a host that belongs to STACK or to nobody yet.
 #   PROBE   bash that prints the state     EXPECT  what it prints when the host is right
 #   APPLY   bash that gets there           OUTPUT  bash whose output the caller wants afterwards
 # Prints `NAME unchanged` or `NAME changed`, then OUTPUT's; exit 1 with the reason or with a diff.
@@ -14,10 +15,17 @@ finish() {
     if [ -n "$output" ]; then eval "$output" </dev/null; fi
 }
 
-name=$1 probe=$2 expect=$3 apply=$4 output=${5-}
+require_owner "$1"
+shift
+name=$1 probe=$2 expect=${3-} apply=${4-} output=${5-}
 mkdir -p /run/lock
 exec 9>"/run/lock/itqan-${name//\//-}.lock"
 if ! flock -w 900 9; then refuse "$name: another run holds it for 15 minutes: see \`fuser -v /run/lock/itqan-${name//\//-}.lock\`"; fi
+
+if [ "$probe" = --remove ]; then
+    (eval "$expect") 9>&- >&2
+    exit 0
+fi
 
 if [ "$(observe "$probe")" = "$expect" ]; then
     cat >/dev/null # the caller is still writing the payload

@@ -155,12 +155,24 @@ program_states() {
     done | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}'
 }
 
+# probe_groups GROUP…: programs that Supervisor has and that are not named
+probe_groups() {
+    local group further=''
+    while read -r group; do
+        if [[ " $* " != *" $group "* ]]; then further+=" $group"; fi
+    done < <(supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<name>group</name>|\n|g' \
+        | sed -nE 's|^[[:space:]]*<value><string>([^<]*).*|\1|p' | LC_ALL=C sort -u)
+    printf 'further programs%s\n' "${further:- none}"
+}
+
 # The 18 privileges that ALL has on a schema in MySQL 8.0; MariaDB has some more.
 SCHEMA_PRIVILEGES="'ALTER','ALTER ROUTINE','CREATE','CREATE ROUTINE','CREATE TEMPORARY TABLES','CREATE VIEW','DELETE','DROP',\
 'EVENT','EXECUTE','INDEX','INSERT','LOCK TABLES','REFERENCES','SELECT','SHOW VIEW','TRIGGER','UPDATE'"
 
 # probe_schema NAME USER HOST…: a schema's character set; an account's global privileges, and the schemas on which
-# it has all or some rights. One call of the client, which takes longer to start than to ask.
+# it has all or some rights. A grant written by hand has no backslash before an underscore, and so stands for any
+# character there: that counts as the same, because to replace it a running application would lose its rights for a
+# moment. One call of the client, which takes longer to start than to ask.
 probe_schema() {
     local name=$1 user=$2 host grantee statements
     shift 2
@@ -170,8 +182,8 @@ WHERE schema_name = '$name'), 'absent'));"
         grantee="\\'$user\\'@\\'$host\\'"
         statements+="SELECT CONCAT('account $user@$host ', IFNULL((SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY 1) FROM \
 information_schema.user_privileges WHERE grantee = '$grantee'), 'absent'), IFNULL((SELECT GROUP_CONCAT(entry ORDER BY entry SEPARATOR '') \
-FROM (SELECT CONCAT(' ', table_schema, IF(SUM(privilege_type IN ($SCHEMA_PRIVILEGES)) = 18, ':ALL', ':SOME')) AS entry FROM \
-information_schema.schema_privileges WHERE grantee = '$grantee' GROUP BY table_schema) AS entries), ''));"
+FROM (SELECT CONCAT(' ', REPLACE(table_schema, '\\\\_', '_'), IF(SUM(privilege_type IN ($SCHEMA_PRIVILEGES)) = 18, ':ALL', ':SOME')) AS entry FROM \
+information_schema.schema_privileges WHERE grantee = '$grantee' GROUP BY REPLACE(table_schema, '\\\\_', '_')) AS entries), ''));"
     done
     sql "$statements"
 }
@@ -186,22 +198,65 @@ probe_records() {
         | awk '$4 == "A" || $4 == "AAAA" {sub(/\.$/, "", $1); print "record", $1, $4, $5}' | LC_ALL=C sort -u
 }
 
-# probe_lineage NAME [renewal]: a certbot lineage: names, whether it lasts 20 days more, and how it is renewed
+# probe_zone SERVER ZONE NAME TYPE [NAME TYPE]…: what every name server of a zone answers; SERVER knows which these are
+# ('' = the host's own resolver). A record that not all of them have says how many do: a cache may hold either.
+probe_zone() {
+    local server=$1 zone=$2 servers
+    shift 2
+    mapfile -t servers < <(dig +time=2 +tries=2 +short ${server:+"@$server"} "$zone" NS 2>/dev/null | grep -v '^;')
+    if ((${#servers[@]} == 0)); then printf 'zone %s has no name server\n' "$zone"; fi
+    for server in "${servers[@]}"; do probe_records "$server" "$@" & done \
+        | LC_ALL=C sort | uniq -c | awk -v all="${#servers[@]}" '
+            {count = $1; sub(/^ *[0-9]+ /, ""); print $0 (count == all ? "" : " at " count " of " all " name servers")}'
+}
+
+# probe_lineage NAME [issuer] [renewal]: a certbot lineage: names, whether it lasts, who signed it, how it is renewed.
+# certbot renews when a third of the lifetime is left (30 of 90 days; 1.21 always at 30 days), and its timer runs twice a
+# day: a healthy host always has more than a third less two days, with shorter lifetimes too, and less is a renewal
+# that has failed for two days.
 probe_lineage() {
-    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names
+    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names from='' to='' left issuer=''
     if ! [ -s "$folder/fullchain.pem" ]; then
         printf 'certificate %s absent\n' "$1"
         return
     fi
     names=$(openssl x509 -in "$folder/fullchain.pem" -noout -ext subjectAltName 2>/dev/null | grep -o 'DNS:[^, ]*' | LC_ALL=C sort | tr '\n' ' ')
     printf 'certificate %s %s\n' "$1" "${names% }"
-    if openssl x509 -in "$folder/fullchain.pem" -noout -checkend 1728000 >/dev/null 2>&1; then
-        printf 'certificate %s lasts 20 days\n' "$1"
+    { read -r from && read -r to && read -r issuer; } < <(openssl x509 -in "$folder/fullchain.pem" -noout -dates -issuer 2>/dev/null)
+    from=$(date -d "${from#*=}" +%s 2>/dev/null || echo 0) to=$(date -d "${to#*=}" +%s 2>/dev/null || echo 0)
+    left=$((to - $(date +%s)))
+    if ((3 * left >= to - from - 3 * 2 * 86400 && left > 0)); then
+        printf 'certificate %s lasts\n' "$1"
     else
-        printf 'certificate %s ends within 20 days\n' "$1"
+        printf 'certificate %s ends in %d days\n' "$1" $((left / 86400))
     fi
-    if [ "${2-}" != renewal ]; then return; fi
-    sed -n 's/^\(server\|authenticator\) = \(.*\)/renewal \1 \2/p' "$conf" 2>/dev/null | LC_ALL=C sort
+    if [[ " $* " = *' issuer '* ]]; then printf 'certificate %s of %s\n' "$1" "$(issuer_name "$issuer")"; fi
+    if [[ " $* " != *' renewal '* ]]; then return; fi
+    sed -n 's/^\(server\|authenticator\|manual_[a-z]*_hook\) = \(.*\)/renewal \1 \2/p' "$conf" 2>/dev/null | LC_ALL=C sort
+}
+
+# issuer_name ISSUER: an authority by the name that the settings know it by, whatever its intermediate is called
+issuer_name() {
+    case $1 in
+        *STAGING*) echo letsencrypt-staging ;;
+        *Let?s\ Encrypt*) echo letsencrypt ;;
+        *Pebble*) echo pebble ;;
+        *) printf '%s\n' "${1#issuer=}" ;;
+    esac
+}
+
+# probe_served NAME LINEAGE: whether what port 443 shows for a name is a lineage's certificate
+probe_served() {
+    local served wanted
+    served=$(timeout 2 openssl s_client -connect 127.0.0.1:443 -servername "$1" </dev/null 2>/dev/null | openssl x509 -noout -serial -fingerprint -sha256 2>/dev/null)
+    wanted=$(openssl x509 -in "/etc/letsencrypt/live/$2/cert.pem" -noout -serial -fingerprint -sha256 2>/dev/null)
+    if [ -z "$served" ]; then
+        printf 'served %s nothing\n' "$1"
+    elif [ "$served" = "$wanted" ]; then
+        printf 'served %s the certificate of %s\n' "$1" "$2"
+    else
+        printf 'served %s another certificate, %s\n' "$1" "${served%%$'\n'*}"
+    fi
 }
 
 # probe_crontab USER FOLDER: a user's crontab, and how many lines of all crontabs run the scheduler of the application
@@ -232,6 +287,15 @@ probe_user() {
     done
 }
 
+# probe_login_key USER KEY: whether a public key (type and data, no comment) logs in as the user
+probe_login_key() {
+    if grep -qsF -- "$2" "$(getent passwd "$1" | cut -d: -f6)/.ssh/authorized_keys"; then
+        printf 'login key of %s present\n' "$1"
+    else
+        printf 'login key of %s absent\n' "$1"
+    fi
+}
+
 # probe_listening PORT: whether a TCP port is open on loopback only
 probe_listening() {
     local addresses
@@ -241,6 +305,42 @@ probe_listening() {
         '127.0.0.1 ' | '127.0.0.1 [::1] ' | '[::1] ') printf 'port %s local only\n' "$1" ;;
         *) printf 'port %s open on %s\n' "$1" "${addresses% }" ;;
     esac
+}
+
+# probe_exposed PORT: whether another host gets at a TCP port; nobody listening is not this probe's business
+probe_exposed() {
+    case $(probe_listening "$1") in
+        *' closed' | *' local only') printf 'port %s not exposed\n' "$1" ;;
+        *) probe_listening "$1" ;;
+    esac
+}
+
+# probe_table FAMILY NAME: a table of nftables as the kernel has it, without what its counters counted
+probe_table() {
+    if ! nft -s list table "$1" "$2" 2>/dev/null | sed 's/^[[:space:]]*//; /^$/d' | grep .; then printf 'table %s %s absent\n' "$1" "$2"; fi
+}
+
+# probe_sshd KEYWORD…: what sshd makes of all its files
+probe_sshd() {
+    local keyword
+    for keyword; do
+        printf 'sshd %s\n' "$(/usr/sbin/sshd -T 2>/dev/null | grep "^$keyword " || echo "$keyword unknown")"
+    done
+}
+
+# probe_apt KEY…: what apt makes of all its configuration
+probe_apt() {
+    local key
+    for key; do printf 'apt %s\n' "$(apt-config dump "$key" 2>/dev/null | grep . || echo "$key unset")"; done
+}
+
+# probe_sandbox SERVICE: what the kernel keeps from the service's main process, as it runs
+probe_sandbox() {
+    local process
+    process=/proc/$(systemctl show -p MainPID --value "$1" 2>/dev/null)
+    printf 'sandbox %s no-new-privileges=%s read-only%s\n' "$1" \
+        "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' "$process/status" 2>/dev/null)" \
+        "$(awk '$5 ~ "^/(etc|home|usr)$" && $6 ~ /^ro(,|$)/ {print " " $5}' "$process/mountinfo" 2>/dev/null | LC_ALL=C sort -u | tr -d '\n')"
 }
 
 # probe_redis HOST PORT
@@ -304,24 +404,48 @@ release_git() {
 }
 dependencies_digest() { release_git "$1" ls-tree HEAD composer.json composer.lock composer.debian.json composer.debian.lock 2>/dev/null | sha256sum | cut -d' ' -f1; }
 node_digest() { release_git "$1" ls-tree HEAD package-lock.json 2>/dev/null | sha256sum | cut -d' ' -f1; }
-assets_digest() {
-    release_git "$1" ls-tree HEAD package.json package-lock.json resources vite.config.js tailwind.config.js postcss.config.js 2>/dev/null \
-        | sha256sum | cut -d' ' -f1
+ASSETS=(package.json package-lock.json resources vite.config.js tailwind.config.js postcss.config.js)
+assets_digest() { release_git "$1" ls-tree HEAD "${ASSETS[@]}" 2>/dev/null | sha256sum | cut -d' ' -f1; }
+
+# vendor_state ROOT COMPOSER-FILE: whether what is installed is what the lock file names; where somebody else installed it,
+# Composer's own list of it says so
+vendor_state() {
+    local root=$1 made=$1/vendor/.itqan-digest lock
+    if [ -e "$made" ]; then
+        compare "$(cat "$made")" "$(dependencies_digest "$root")"
+        return
+    fi
+    if [ -e "$root/$2" ]; then lock=${2%.json}.lock; else lock=composer.lock; fi
+    php -r '
+        [$lock, $installed] = array_map(fn ($file) => json_decode(@file_get_contents($file) ?: "null", true), array_slice($argv, 1));
+        if (!isset($lock["packages"], $installed["packages"]) || ($installed["dev"] ?? true)) exit(1);
+        $list = function ($packages) { $list = array_column($packages, "version", "name"); ksort($list); return $list; };
+        exit($list($lock["packages"]) === $list($installed["packages"]) ? 0 : 1);
+    ' "$root/$lock" "$root/vendor/composer/installed.json" 2>/dev/null && echo current || echo stale
 }
 
-# probe_release PATH: commit, local changes, what is installed, built and cached, maintenance mode
+# build_state ROOT: whether the assets are built from what is checked out; where somebody else built them, as make sees it:
+# nothing that they are made from is younger
+build_state() {
+    local root=$1 made=$1/public/build/.itqan-digest manifest=$1/public/build/manifest.json sources=() path
+    if ! [ -e "$root/package.json" ]; then echo current; return; fi
+    if [ -e "$made" ] || ! [ -s "$manifest" ]; then
+        compare "$(cat "$made" 2>/dev/null)" "$(assets_digest "$root")"
+        return
+    fi
+    for path in "${ASSETS[@]}"; do if [ -e "$root/$path" ]; then sources+=("$root/$path"); fi; done
+    if [ -z "$(find "${sources[@]}" -type f -newer "$manifest" -print -quit)" ]; then echo current; else echo stale; fi
+}
+
+# probe_release PATH COMPOSER-FILE: commit, local changes, what is installed, built and cached, maintenance mode
 probe_release() {
     local root=$1 cache=$1/bootstrap/cache cached=''
     printf 'commit %s\n' "$(release_git "$root" rev-parse -q --verify HEAD 2>/dev/null || echo absent)"
     printf 'changes %s\n' "$(release_git "$root" status --porcelain --untracked-files=no 2>/dev/null | wc -l | sed 's/^0$/none/')"
-    printf 'vendor %s\n' "$(compare "$(cat "$root/vendor/.itqan-digest" 2>/dev/null)" "$(dependencies_digest "$root")")"
-    if [ -e "$root/package.json" ]; then
-        printf 'build %s\n' "$(compare "$(cat "$root/public/build/.itqan-digest" 2>/dev/null)" "$(assets_digest "$root")")"
-    else
-        printf 'build current\n'
-    fi
+    printf 'vendor %s\n' "$(vendor_state "$root" "$2")"
+    printf 'build %s\n' "$(build_state "$root")"
     if [ -s "$cache/config.php" ]; then cached+=' config'; fi
-    if compgen -G "$cache/routes*.php" >/dev/null; then cached+=' routes'; fi
+    if compgen -G "$cache/routes-v*.php" >/dev/null; then cached+=' routes'; fi
     if compgen -G "$root/storage/framework/views/*.php" >/dev/null; then cached+=' views'; fi
     printf 'caches%s\n' "${cached:- none}"
     if [ -e "$root/storage/framework/down" ]; then printf 'maintenance on\n'; else printf 'maintenance off\n'; fi
@@ -330,7 +454,8 @@ probe_release() {
 compare() { if [ "$1" = "$2" ]; then echo current; else echo stale; fi; }
 
 # probe_permissions ROOT OWNER MODE WRITABLE-OWNER WRITABLE-MODE WRITABLE…: paths that are not as in the table.
-# Under the writable folders only folders count, and not those that the running application (the group's user) made.
+# Under the writable folders only folders count, and not those that the running application (the group's user) made;
+# one that hands its group on to what is made in it (setgid, which chmod 775 leaves alone) is as in the table.
 probe_permissions() {
     local root=$1 owner=$2 mode=$3 writable_owner=$4 writable_mode=$5 wrong path skip=()
     shift 5
@@ -341,7 +466,7 @@ probe_permissions() {
             -printf '%P %u:%g %m\n' 2>/dev/null
         for path; do
             find "$root/$path" -type d -not \( -user "${writable_owner#*:}" -not -user "${writable_owner%:*}" \) \( -not -user "${writable_owner%:*}" -o -not -group "${writable_owner#*:}" \
-                -o -not -perm "$writable_mode" \) -printf "$path/%P %u:%g %m\n" 2>/dev/null || printf '%s absent\n' "$path"
+                -o -not \( -perm "$writable_mode" -o -perm "2$writable_mode" \) \) -printf "$path/%P %u:%g %m\n" 2>/dev/null || printf '%s absent\n' "$path"
         done
     )
     if ! [ -d "$root" ]; then
@@ -351,4 +476,34 @@ probe_permissions() {
     else
         printf 'permissions wrong on %d paths: %s\n' "$(wc -l <<<"$wrong")" "$(head -n 5 <<<"$wrong" | tr '\n' ';' | sed 's/;$//; s/;/; /g')"
     fi
+}
+
+# probe_ini FILE NAME KEY: a value of a file of lines `name = value`
+probe_ini() { printf '%s=%s\n' "$3" "$(sed -nE "s/^$2[[:space:]]*=[[:space:]]*//p" "$1" 2>/dev/null | tail -n 1)"; }
+
+# probe_git_facts ROOT: where the checkout comes from, its commit, and its branch (its commit where it is on none)
+probe_git_facts() {
+    printf 'release.repository=%s\n' "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null)"
+    printf 'commit=%s\n' "$(release_git "$1" rev-parse -q --verify HEAD)"
+    printf 'release.ref=%s\n' "$(release_git "$1" symbolic-ref -q --short HEAD || release_git "$1" rev-parse -q --verify HEAD)"
+}
+
+# probe_pool PROGRAM DIRECTIVE=KEY…: the pool as PHP-FPM reads its files
+probe_pool() {
+    local shown pair program=$1
+    shift
+    shown=$("$program" -tt 2>&1)
+    for pair; do
+        printf '%s=%s\n' "${pair#*=}" "$(sed -nE "s/^.*NOTICE:[[:space:]]+${pair%%=*} = //p" <<<"$shown" | tail -n 1)"
+    done
+}
+
+# probe_limits PROGRAM DIRECTIVE=KEY…: limits as PHP reads its files
+probe_limits() {
+    local shown pair program=$1
+    shift
+    shown=$("$program" -i 2>/dev/null)
+    for pair; do
+        printf '%s=%s\n' "${pair#*=}" "$(sed -nE "s/^${pair%%=*} => ([^ ]+) => .*/\\1/p" <<<"$shown" | head -n 1)"
+    done
 }

@@ -2,7 +2,8 @@
 #   import PATH BRANCH   <stream   a bare repository from the input of git fast-import
 #   clone                          the application's folder as a checkout of REPOSITORY
 #   deploy REF COMMIT              the nine steps; only what changed is installed and built again
-#   cache                          clear and cache configuration, routes, views; workers restart
+#   variables                      a digest of what .env says
+#   cache                          cache configuration and routes anew; workers restart
 #   permissions                    the table "File Permissions"
 # Reads /etc/itqan/release.conf. git, Composer and npm run as the deploy user, everything of the application
 # as the web user, so that FPM, workers, scheduler and deploys write the same log.
@@ -128,10 +129,22 @@ permissions() {
     as "$WEB_USER" find "$ROOT/storage/logs" -maxdepth 1 -name '*.log' -type f -user "$WEB_USER" -exec chmod 664 {} +
 }
 
-clear_and_cache() {
-    local what
-    for what in config route view; do artisan "$what:clear"; done
-    for what in config route view; do artisan "$what:cache"; done
+# A request never meets a half-written cache: each is made beside the one in use, and takes its place in one rename.
+# The names are Laravel's own (Application::getCachedConfigPath and getCachedRoutesPath).
+cache_configuration() {
+    local folder=bootstrap/cache what
+    for what in config:cache route:cache; do
+        (cd "$ROOT" && as "$WEB_USER" env APP_CONFIG_CACHE="$folder/config.next.php" APP_ROUTES_CACHE="$folder/routes.next.php" \
+            "$PHP" artisan "$what" --no-interaction >&2)
+    done
+    mv -f "$ROOT/$folder/config.next.php" "$ROOT/$folder/config.php"
+    mv -f "$ROOT/$folder/routes.next.php" "$ROOT/$folder/routes-v7.php"
+}
+
+cache_everything() {
+    cache_configuration
+    artisan view:clear
+    artisan view:cache
 }
 
 restart_workers() {
@@ -139,9 +152,26 @@ restart_workers() {
     artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
 }
 
+# is_released COMMIT: all of it is there and nothing is to migrate, so that only caches can be missing
+is_released() {
+    local state line
+    state=$(set +e; probe_release "$ROOT" "$COMPOSER_FILE")
+    for line in "commit $1" "changes none" "vendor current" "build current" "maintenance off"; do
+        if ! grep -qxF "$line" <<<"$state"; then return 1; fi
+    done
+    state=$(cd "$ROOT" && as "$WEB_USER" "$PHP" artisan migrate:status 2>/dev/null) && ! grep -qwi pending <<<"$state"
+}
+
 deploy() {
     local ref=$1 commit=$2
     check
+    if is_released "$commit"; then
+        # no maintenance mode: the code that runs is the wanted one
+        step 7 "clear and cache configuration, routes, views"
+        clear_and_cache
+        restart_workers
+        return
+    fi
     fetch_commit "$ref" "$commit"
     if installed; then
         step 2 "maintenance mode on"
@@ -153,7 +183,7 @@ deploy() {
     step 6 "migrate"
     artisan migrate --force
     step 7 "clear and cache configuration, routes, views"
-    clear_and_cache
+    cache_everything
     step 8 "queue:restart"
     restart_workers
     step 9 "maintenance mode off"
@@ -168,11 +198,17 @@ permissions_step() {
     chown "${mode% *}" "$ROOT/.env"
 }
 
+# variables: a digest of what .env says, as the application's own library reads it; empty when it cannot
+variables() {
+    # shellcheck disable=SC2016
+    (cd "$ROOT" && as "$WEB_USER" "$PHP" -r 'require "vendor/autoload.php"; $all = Dotenv\Dotenv::parse(file_get_contents(".env"));
+        ksort($all); echo hash("sha256", json_encode($all, JSON_THROW_ON_ERROR));' 2>/dev/null) || true
+}
+
 cache() {
-    rm -f "$ROOT/bootstrap/cache/config.php" # first: an old one must not outlive a new .env
     if ! installed; then return; fi
-    STEP="clear and cache"
-    clear_and_cache
+    STEP="cache the configuration"
+    cache_configuration
     restart_workers
 }
 
@@ -188,6 +224,7 @@ case ${1-} in
     clone) clone ;;
     deploy) deploy "$2" "$3" ;;
     cache) cache ;;
+    variables) variables ;;
     permissions) permissions_step ;;
-    *) refuse "usage: itqan-release import|clone|deploy|cache|permissions" ;;
+    *) refuse "usage: itqan-release import|clone|deploy|variables|cache|permissions" ;;
 esac

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from components.render import PROBES, text
 from components.unit import Unit, create_text
 
+OWNER = "itqan/archive test"
+
 
 @dataclass(frozen=True)
 class Host:
@@ -35,7 +37,7 @@ class Host:
 
     def attempt(self, unit: Unit) -> subprocess.CompletedProcess[str]:
         """The same for one unit that may fail."""
-        return self._exec(create_text(unit, sudo=False), unit.payload or "")
+        return self._exec(create_text(unit, OWNER, sudo=False), unit.payload or "")
 
     def refusal(self, unit: Unit) -> str:
         """What is said of a unit that has to fail, in the line for the user."""

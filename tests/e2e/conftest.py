@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import testinfra
@@ -15,7 +14,7 @@ from operations.paths import stack_file
 from operations.prepare.image import choose_base
 from operations.steps import Steps
 
-from .copy import Copy, docker_names, itqan, outputs
+from .copy import Copy, running_copy
 
 STACK = "e2e"
 
@@ -44,16 +43,10 @@ def platform(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture(scope="session")
 def copy(platform: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """The copy `e2e`, up; afterwards nothing of it is left, which is a test of its own (test_z_down)."""
-    itqan("down", "--yes", "--stack", STACK, check=False)
     if platform:
         stack_file(STACK).write_text(f"config:\n  itqan:extends: staging\n  itqan:platform: {platform}\n")
-    itqan("up", "--stack", STACK)
-    found = outputs(STACK)
-    root = tmp_path_factory.mktemp("authority") / "root.pem"
-    root.write_text(found["rootCertificate"])
-    yield Copy(STACK, found, Path(root))
-    if docker_names(STACK):
-        itqan("down", "--yes", "--stack", STACK)
+    with running_copy(STACK, tmp_path_factory.mktemp("authority")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

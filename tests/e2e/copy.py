@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,6 +119,22 @@ def outputs(stack: str) -> dict[str, Any]:
     """The stack's outputs, as a script reads them."""
     found: dict[str, Any] = json.loads(itqan("outputs", "--json", "--stack", stack).stdout)
     return found
+
+
+@contextmanager
+def running_copy(stack: str, folder: Path) -> Iterator[Copy]:
+    """A copy brought up as a newcomer would, and taken down at the end.
+
+    Arguments: `folder`, where the authority's certificate is put.
+    """
+    itqan("down", "--yes", "--stack", stack, check=False)
+    itqan("up", "--stack", stack)
+    found = outputs(stack)
+    root = folder / "root.pem"
+    root.write_text(found["rootCertificate"])
+    yield Copy(stack, found, root)
+    if docker_names(stack):
+        itqan("down", "--yes", "--stack", stack)
 
 
 def docker_names(stack: str, *kinds: str) -> list[str]:

@@ -31,7 +31,13 @@ SECTIONS = {
     "Software Stack": ["packages-pins", "packages-installed", "redis-service", "database-service"],
     "Directory Structure": ["host-directories"],
     "Environment Configuration (.env)": ["release-env"],
-    "Nginx Configuration": ["nginx-site", "nginx-sites", "nginx-service", "certificates-lineage"],
+    "Nginx Configuration": [
+        "nginx-site",
+        "nginx-sites",
+        "nginx-service",
+        "nginx-certificate",
+        "certificates-lineage",
+    ],
     "PHP-FPM Configuration": ["php-pool", "php-pools", "php-fpm-limits", "php-cli-limits", "php-service"],
     "Background Processes (Supervisor)": [
         "supervisor-itqan-worker",
@@ -55,6 +61,7 @@ EDGES = [
     ("packages-installed", "dns-records"),
     ("dns-records", "certificates-lineage"),
     ("certificates-lineage", "nginx-site"),
+    ("nginx-service", "nginx-certificate"),
     ("php-pool", "nginx-site"),
     ("database-schema", "release-code"),
     ("redis-service", "release-code"),
@@ -158,9 +165,11 @@ def test_no_secret_reaches_the_engine_in_clear(either: Program, secrets: dict[st
 
 def test_texts_are_the_units(production: Program, copy: Program, prod_units: dict[str, Unit]) -> None:
     site = production.commands["nginx-site"].inputs
-    assert plain(site["create"]).startswith("sudo -n /usr/local/sbin/itqan-converge nginx/site \\\n")
+    assert plain(site["create"]).startswith(
+        "sudo -n /usr/local/sbin/itqan-converge 'itqan/prod i0123456789abcdef' nginx/site \\\n"
+    )
     assert plain(copy.commands["nginx-site"].inputs["create"]).startswith(
-        "/usr/local/sbin/itqan-converge nginx/site"
+        "/usr/local/sbin/itqan-converge 'itqan/staging copy' nginx/site"
     )
     assert "delete" not in site  # nginx would not start again with a link to nothing
     limits = production.commands["php-cli-limits"].inputs
@@ -214,6 +223,7 @@ def test_outputs(either: Program) -> None:
         "domain",
         "address",
         "ssh",
+        "deployUser",
         "container",
         "rootCertificate",
         "release",

@@ -20,7 +20,7 @@ from settings import Settings
 SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
 ELSEWHERE = "SC2317,SC2329,SC2153"
-FRAGMENTS = {*LIBRARY, "host/observe.sh"}
+FRAGMENTS = {*LIBRARY, "host/surroundings.sh", "host/observe.sh"}
 PROGRAMS = {"host/converge.sh", "release/release.sh"}
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 
 Bash = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -198,17 +202,177 @@ def test_refuse_is_one_line_and_exit_1(bash: Bash) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "itqan: no such thing\n")
 
 
-def test_refuse_host_says_what_was_found_and_what_to_change(bash: Bash) -> None:
-    done = bash("refuse_host plan9 4 100000 2000000")
+def test_preflight_says_all_that_is_wrong_at_once(bash: Bash) -> None:
+    done = bash("preflight d system=plan9/4 memory=100000 disk=2000000 architecture=vax")
     assert done.returncode == 1
-    assert "memory of 100000 GB, a disk of 2000000 GB" in done.stderr
-    assert "itqan:server.minimumMemoryGb" in done.stderr
+    refusal, *problems = done.stderr.splitlines()
+    assert refusal.endswith("nothing was changed:")
+    assert [line.partition(":")[0] for line in problems] == [
+        "  - architecture",
+        "  - disk",
+        "  - memory",
+        "  - operating system",
+    ]
+    assert "itqan:server.minimumMemoryGb asks for 100000 GB" in done.stderr
 
 
-def test_refuse_records_lists_what_to_enter(bash: Bash) -> None:
-    done = bash("refuse_records 'record a.b A 192.0.2.1' 'record *.b A 192.0.2.1'")
+def test_ensure_login_key_adds_one_line_and_no_second(bash: Bash, tmp_path: Path, me: str) -> None:
+    home = f"getent() {{ echo x:x:x:x:x:$PWD:x; }}; user={me.partition(':')[0]}; "
+    bash(f"{home} mkdir -m 700 .ssh; echo 'ssh-rsa AAAA other' >.ssh/authorized_keys")
+    for _ in range(2):
+        done = bash(
+            f"{home} ensure_login_key $user 'ssh-ed25519 BBBB'; probe_login_key $user 'ssh-ed25519 BBBB'"
+        )
+        assert done.stdout.endswith(" present\n"), done.stderr
+    keys = tmp_path / ".ssh/authorized_keys"
+    assert keys.read_text() == "ssh-rsa AAAA other\nssh-ed25519 BBBB\n"
+    assert keys.stat().st_mode & 0o777 == 0o600
+
+
+RENEWAL = """version = 1.21.0
+archive_dir = /etc/letsencrypt/archive/site
+
+# Options used in the renewal process
+[renewalparams]
+account = 0123456789abcdef
+authenticator = nginx
+manual_auth_hook = /root/by-hand
+server = https://acme.test/dir
+[[webroot_map]]
+itqan.test = /var/www
+"""
+
+
+@pytest.mark.parametrize("provider", ["hostinger", "rfc2136", "manual"])
+def test_set_renewal_changes_who_answers_and_nothing_else(bash: Bash, tmp_path: Path, provider: str) -> None:
+    conf = tmp_path / "renewal/site.conf"
+    conf.parent.mkdir()
+    conf.write_text(RENEWAL)
+    conf.chmod(0o600)
+    assert certbots(bash, tmp_path, f"set_renewal site {provider} 30").returncode == 0
+    lines = conf.read_text().splitlines()
+    answers = {
+        "rfc2136": [
+            "authenticator = dns-rfc2136",
+            f"dns_rfc2136_credentials = {tmp_path}/rfc2136.ini",
+            "dns_rfc2136_propagation_seconds = 30",
+        ]
+    }
+    by_hook = [
+        "authenticator = manual",
+        "pref_challs = dns-01,",
+        "manual_auth_hook = /usr/local/sbin/itqan-dns present",
+        "manual_cleanup_hook = /usr/local/sbin/itqan-dns withdraw",
+    ]
+    start = lines.index("[renewalparams]") + 1
+    wanted = answers.get(provider, by_hook)
+    assert lines[start : start + len(wanted)] == wanted
+    del lines[start : start + len(wanted)]
+    assert lines == [line for line in RENEWAL.splitlines() if not line.startswith(("authen", "manual_"))]
+    assert conf.stat().st_mode & 0o777 == 0o600
+    before = conf.read_text()
+    certbots(bash, tmp_path, f"set_renewal site {provider} 30")
+    assert conf.read_text() == before
+
+
+def certbots(bash: Bash, folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Run lines with certbot's functions working in a folder in the place of /etc/letsencrypt."""
+    names = (
+        "set_renewal certificate_is_right probe_lineage request_certificate challenge_words issue_certificate"
+    )
+    edit = f"s|/etc/letsencrypt|{folder}|g; s|/usr/local/sbin/itqan-dns check|client check|"
+    moved = f'for name in {names}; do eval "$(declare -f $name | sed "{edit}")"; done'
+    return bash(f"client() {{ true; }}\n{moved}\n{program}")
+
+
+def make_certificate(folder: Path, issuer: str, days: int, age: int = 0) -> None:
+    """A lineage `site` for itqan.test and its wildcard that began `age` days ago and ends in `days`."""
+    key = Ed25519PrivateKey.generate()
+    name, by = (
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in ("itqan.test", issuer)
+    )
+    now = datetime.now(timezone.utc)
+    names = x509.SubjectAlternativeName([x509.DNSName("itqan.test"), x509.DNSName("*.itqan.test")])
+    builder = x509.CertificateBuilder(
+        issuer_name=by,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - timedelta(days=age, hours=1),
+        not_valid_after=now + timedelta(days=days),
+    ).add_extension(names, critical=False)
+    live = folder / "live/site"
+    live.mkdir(parents=True)
+    (live / "fullchain.pem").write_bytes(builder.sign(key, None).public_bytes(Encoding.PEM))
+    (folder / "renewal").mkdir()
+    (folder / "renewal/site.conf").write_text(RENEWAL)
+
+
+ISSUE = "issue_certificate site itqan.test a@itqan.test {server} hostinger 1 {issuer}"
+# what certbot would be asked, in the place of asking an authority
+CERTBOT = "certbot() { printf '%s\n' \"$@\" >asked; }; fetch() { true; }"
+
+
+@pytest.mark.parametrize(
+    ("days", "age", "issuer", "server", "asked"),
+    [
+        (89, 1, "R13", "https://acme.test/dir", False),
+        (29, 61, "R13", "https://acme.test/dir", False),
+        (27, 63, "R13", "https://acme.test/dir", True),
+        (14, 31, "R13", "https://acme.test/dir", False),  # of 45 days
+        (12, 33, "R13", "https://acme.test/dir", True),
+        (-1, 91, "R13", "https://acme.test/dir", True),
+        (89, 1, "R13", "https://acme-staging.test/dir", True),
+        (89, 1, "(STAGING) R13", "https://acme.test/dir", True),
+    ],
+)
+def test_a_valid_certificate_is_not_asked_for_again(
+    bash: Bash, tmp_path: Path, days: int, age: int, issuer: str, server: str, asked: bool
+) -> None:
+    make_certificate(tmp_path, f"Let's Encrypt {issuer}", days, age)
+    issue = ISSUE.format(server=server, issuer="letsencrypt")
+    done = certbots(bash, tmp_path, f"{CERTBOT}\n{issue}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "asked").exists() is asked
+    if not asked:
+        assert "authenticator = manual" in (tmp_path / "renewal/site.conf").read_text()
+
+
+def test_what_cannot_be_answered_is_not_asked_for(bash: Bash, tmp_path: Path) -> None:
+    issue = ISSUE.format(server="https://acme.test/dir", issuer="''")
+    done = certbots(bash, tmp_path, f"{CERTBOT}\nclient() {{ say 'itqan-dns: 401'; return 1; }}\n{issue}")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[1:] == ["  record a.b A 192.0.2.1", "  record *.b A 192.0.2.1"]
+    assert done.stderr.splitlines() == [
+        "itqan-dns: 401",
+        "itqan: itqan.test: no certificate is asked for before that is settled",
+    ]
+    assert not (tmp_path / "asked").exists()
+
+
+def test_an_authority_that_the_settings_do_not_know_is_not_judged(bash: Bash, tmp_path: Path) -> None:
+    make_certificate(tmp_path, "Somebody", 80, 10)
+    issue = ISSUE.format(server="https://acme.test/dir", issuer="''")
+    assert certbots(bash, tmp_path, f"{CERTBOT}\n{issue}").returncode == 0
+    assert not (tmp_path / "asked").exists()
+
+
+def test_what_certbot_is_asked_with_hooks(bash: Bash, tmp_path: Path) -> None:
+    issue = ISSUE.format(server="https://acme.test/dir", issuer="''")
+    certbots(bash, tmp_path, f"{CERTBOT}\n{issue}")
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert "--manual" in asked and asked[asked.index("--preferred-challenges") + 1] == "dns"
+    assert asked[asked.index("--manual-auth-hook") + 1] == "/usr/local/sbin/itqan-dns present"
+    assert asked[asked.index("--manual-cleanup-hook") + 1] == "/usr/local/sbin/itqan-dns withdraw"
+    assert "--dns-rfc2136" not in asked
+
+
+def test_by_hand_the_record_is_shown_while_certbot_waits(bash: Bash, tmp_path: Path) -> None:
+    hook = "certbot() { echo 'itqan-dns: enter this' >>challenges; wait_until 5 grep -q this said; }"
+    issue = ISSUE.format(server="https://acme.test/dir", issuer="''").replace("hostinger", "manual")
+    moved = 'eval "$(declare -f request_certificate | sed s,/run/itqan,.,g)"'
+    certbots(bash, tmp_path, f"fetch() {{ true; }}\n{hook}\n{moved}\n{issue} 2>said && echo done >end")
+    assert (tmp_path / "said").read_text() == "itqan-dns: enter this\n"
+    assert (tmp_path / "end").exists()
 
 
 def test_ensure_directory(bash: Bash, tmp_path: Path, me: str) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from components.findings import (
 )
 from components.observation import State, parse, script
 from components.platform import Platform
+from components.surroundings import Unknown, judged
 from components.unit import Unit
 from operations import audit, cli
 from operations.engine import Engine
@@ -158,9 +160,12 @@ class TestFindings:
         assert CONFERENCE not in [unit.name for unit in probes(staging)]
 
 
+LOGIN = "pulumi config set --stack staging --path 'itqan:accepted.logins[0]' 'login eve uid 1001 /bin/bash'"
+
+
 @pytest.fixture
-def report(debian: Platform) -> Report:
-    """Two units of one component and one of another; one differs."""
+def report(debian: Platform, staging: Settings) -> Report:
+    """Two units of one component and one of another; one differs, and one account is nobody's."""
     good = Unit("nginx/service", "", "service nginx enabled active", "")
     bad = Unit("nginx/site", "", "file /a root:root 644 sha256:1", "")
     other = Unit("cron/service", "", "service cron enabled active", "")
@@ -170,7 +175,9 @@ def report(debian: Platform) -> Report:
         State(other, other.expect),
     ]
     made = [Finding("File Permissions", "text", "line")]
-    return Report("s", "root@h port 22", 0.4, states, made, debian.substitutions[:1])
+    logins = next(s for s in judged(staging, []) if s.name == "logins")
+    unknown = [Unknown(logins, ("login eve uid 1001 /bin/bash",))]
+    return Report(staging, "root@h port 22", 0.4, states, unknown, [], made, debian.substitutions[:1])
 
 
 class TestReport:
@@ -185,7 +192,11 @@ class TestReport:
             ["cron/service", "as", "expected"],
         ]
         assert "! File Permissions: text" in lines
-        assert lines[-1] == "itqan s, root@h port 22: 3 units in 0.40 s, 1 not as expected, 1 finding"
+        assert "  surroundings/logins  unknown" in "\n".join(lines)
+        assert f"    {LOGIN}" in lines
+        assert lines[-1] == (
+            "itqan staging, root@h port 22: 3 units in 0.40 s, 1 not as expected, 1 unknown, 1 finding"
+        )
         assert all(line == line.rstrip() for line in lines)
 
     def test_json_has_all_of_it(self, report: Report) -> None:
@@ -199,6 +210,9 @@ class TestReport:
             "expected": "file /a root:root 644 sha256:1",
             "found": "file /a root:root 600 sha256:1",
         }
+        assert found["unknown"] == [
+            {"surrounding": "surroundings/logins", "lines": ["login eve uid 1001 /bin/bash"], "accept": LOGIN}
+        ]
         assert found["findings"] == [{"section": "File Permissions", "text": "text", "line": "line"}]
         assert set(found["substitutions"][0]) == {"what", "documented", "here", "reason"}
 
@@ -229,10 +243,15 @@ class TestCommand:
         assert asked == [name]
 
     def test_findings_alone_are_as_expected(self, monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
-        healthy = Report(**{**vars(report), "states": [s for s in report.states if s.healthy]})
-        monkeypatch.setattr(audit, "audit_stack", lambda *_: healthy)
+        healthy = [state for state in report.states if state.healthy]
+        monkeypatch.setattr(audit, "audit_stack", lambda *_: replace(report, states=healthy, unknown=[]))
         monkeypatch.setattr(sys, "argv", ["itqan", "audit"])
         assert cli.main() == cli.AS_EXPECTED
+
+    def test_something_unknown_alone_is_not(self, monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
+        monkeypatch.setattr(audit, "audit_stack", lambda *_: replace(report, states=[]))
+        monkeypatch.setattr(sys, "argv", ["itqan", "audit"])
+        assert cli.main() == cli.DIFFERENT
 
 
 @pytest.fixture

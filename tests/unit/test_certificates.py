@@ -19,19 +19,55 @@ def test_the_lineage(stack: Callable[..., Settings], units_of: Units) -> None:
     unit = units_of(stack("prod", dns=DNS))["certificates/lineage"]
     assert unit.expect.splitlines() == [
         "certificate itqanway.com-0001 DNS:*.itqanway.com DNS:itqanway.com",
-        "certificate itqanway.com-0001 lasts 20 days",
+        "certificate itqanway.com-0001 lasts",
+        "certificate itqanway.com-0001 of letsencrypt",
         "renewal authenticator dns-rfc2136",
         "renewal server https://acme-v02.api.letsencrypt.org/directory",
     ]
     assert unit.apply == (
         "issue_certificate itqanway.com-0001 itqanway.com admin@itqanway.com "
-        "https://acme-v02.api.letsencrypt.org/directory 30"
+        "https://acme-v02.api.letsencrypt.org/directory rfc2136 30 letsencrypt"
     )
 
 
-def test_with_dns_by_hand_nobody_answers_the_challenge(prod_units: dict[str, Unit]) -> None:
-    assert prod_units["certificates/lineage"].apply == "refuse_certificate itqanway.com-0001"
+def test_with_dns_by_hand_a_certificate_that_lasts_is_left_to_who_renews_it(
+    prod_units: dict[str, Unit],
+) -> None:
+    unit = prod_units["certificates/lineage"]
+    assert unit.probe == "probe_lineage itqanway.com-0001 issuer"
+    assert "renewal" not in unit.expect
+    assert " manual 30 " in unit.apply
     assert "certificates/credentials" not in prod_units
+
+
+def test_with_hostinger_the_client_answers_and_renews(
+    stack: Callable[..., Settings], units_of: Units
+) -> None:
+    units = units_of(stack("prod", dns={"provider": "hostinger"}))
+    assert units["certificates/lineage"].expect.splitlines()[3:] == [
+        "renewal authenticator manual",
+        "renewal manual_auth_hook /usr/local/sbin/itqan-dns present",
+        "renewal manual_cleanup_hook /usr/local/sbin/itqan-dns withdraw",
+        "renewal server https://acme-v02.api.letsencrypt.org/directory",
+    ]
+    assert "certificates/credentials" not in units
+
+
+def test_of_the_staging_authority_another_issuer_and_no_trust(
+    stack: Callable[..., Settings], units_of: Units
+) -> None:
+    directory = "https://acme-staging-v02.api.letsencrypt.org/directory"
+    units = units_of(stack("prod", certificate={"directory": directory}))
+    assert "certificate itqanway.com-0001 of letsencrypt-staging" in units["certificates/lineage"].expect
+    assert units["certificates/root"].expect == "chain itqanway.com-0001 not trusted"
+
+
+def test_an_authority_that_is_not_known_has_no_expected_name(
+    stack: Callable[..., Settings], units_of: Units
+) -> None:
+    unit = units_of(stack("prod", certificate={"directory": "https://acme.test/dir"}))["certificates/lineage"]
+    assert unit.probe == "probe_lineage itqanway.com-0001"
+    assert unit.expect.splitlines()[2:] == []
 
 
 def test_a_copy_asks_its_own_authority(staging: Settings, staging_units: dict[str, Unit]) -> None:

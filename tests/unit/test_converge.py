@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from components.render import host_script
-from components.unit import CONVERGE, Unit, create_text
+from components.unit import CONVERGE, Unit, create_text, remove_text
 
 Converge = Callable[..., "subprocess.CompletedProcess[str]"]
+OWNER = "itqan/test mine"
 NAME = f"test/converge-{os.getpid()}"
 LOCK = Path(f"/run/lock/itqan-{NAME.replace('/', '-')}.lock")
 
@@ -21,13 +22,13 @@ LOCK = Path(f"/run/lock/itqan-{NAME.replace('/', '-')}.lock")
 def converge(tmp_path: Path) -> Iterator[Converge]:
     """A function: run the runner with a unit; a payload that is not read to its end is a failure too."""
     runner = tmp_path / "itqan-converge"
-    runner.write_text(host_script("host/converge.sh"))
+    runner.write_text(host_script("host/converge.sh").replace("/etc/itqan/stack", f"{tmp_path}/owner"))
     runner.chmod(0o755)
 
     def run(
         probe: str, expect: str, apply: str, payload: str = "", output: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        command = create_text(Unit(NAME, probe, expect, apply, output=output), sudo=False)
+        command = create_text(Unit(NAME, probe, expect, apply, output=output), OWNER, sudo=False)
         (tmp_path / "payload").write_text(payload)
         piped = f"set -o pipefail\ncat payload | {command.replace(CONVERGE, str(runner))}"
         return subprocess.run(
@@ -146,3 +147,28 @@ def test_what_apply_starts_does_not_keep_the_lock(converge: Converge) -> None:
     done = converge("cat state", "x", "(sleep 5 </dev/null >/dev/null 2>&1 &); echo x >state")
     assert done.returncode == 0
     assert subprocess.run(["flock", "-n", str(LOCK), "true"], check=False).returncode == 0
+
+
+def test_a_host_of_another_stack_is_left_alone(converge: Converge, tmp_path: Path) -> None:
+    (tmp_path / "owner").write_text("# managed by itqan\nstack itqan/test theirs\n")
+    done = converge("echo no", "yes", "touch applied")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "belongs to stack itqan/test theirs, not to itqan/test mine; nothing was changed" in done.stderr
+    assert not (tmp_path / "applied").exists()
+    (tmp_path / "owner").write_text(f"stack {OWNER}\n")
+    assert converge("cat applied", "x", "echo x >applied").stdout == f"{NAME} changed\n"
+
+
+def test_removal(converge: Converge, tmp_path: Path) -> None:
+    (tmp_path / "thing").touch()
+    runner = tmp_path / "itqan-converge"
+    unit = Unit(NAME, "true", "", "true", remove="rm -f thing")
+    command = (remove_text(unit, OWNER, sudo=False) or "").replace(CONVERGE, str(runner))
+    converge("true", "", "true")  # the runner is there
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    assert not (tmp_path / "thing").exists()
+    (tmp_path / "thing").touch()
+    (tmp_path / "owner").write_text("stack itqan/test theirs\n")
+    again = subprocess.run(["bash", "-c", command], check=False, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    assert again.returncode == 1
+    assert (tmp_path / "thing").exists()

@@ -19,6 +19,7 @@ import pytest
 
 from operations import cli, stamp, subnets, tiers
 from operations.daemon import Daemon
+from operations.display import Display
 from operations.engine import Engine
 from operations.errors import ConfigurationError, DockerError, EngineError, OperationError, PreparationError
 from operations.events import EventLog, Record, Resource
@@ -351,6 +352,17 @@ class TestEvents:
         for message in ("Post: refused", "update failed"):
             record.take({"diagnosticEvent": {"severity": "error", "message": message}})
         assert record.errors == [("", "Post: refused")]
+
+    def test_what_somebody_has_to_do_is_shown_at_once_and_once(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        record, display = Record(), Display()
+        for message in ("! enter this\n", "apt: reading\n"):
+            record.take({"diagnosticEvent": {"urn": UNIT_URN, "severity": "info", "message": message}})
+        display.asks(record)
+        display.asks(record)
+        assert capsys.readouterr().err == "  ! enter this\n"
+        assert not record.notes and not record.errors
 
     def test_an_error_names_its_unit_and_leaves_out_the_script(self) -> None:
         record = Record()

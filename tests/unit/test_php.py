@@ -27,7 +27,7 @@ def statements(unit: Unit) -> list[str]:
 
 def test_the_pool_is_the_documents_table(prod_units: dict[str, Unit]) -> None:
     pool = prod_units["php/pool"]
-    assert statements(pool) == POOL
+    assert statements(pool) == ["[global]", "process_control_timeout = 30", *POOL]
     assert pool.expect.startswith("file /etc/php/8.4/fpm/pool.d/www.conf root:root 644 ")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -235,6 +236,8 @@ def test_probe_package_compares_the_upstream_version(bash: Bash, version: str, w
         "probe_keyring gone",
         "probe_redis 127.0.0.1 1",
         "probe_lineage gone",
+        "probe_served itqan.test gone",
+        "probe_zone 192.0.2.1 itqan.test itqan.test A",
         "probe_chain gone",
         "probe_ref gone main",
         "probe_program gone",
@@ -245,3 +248,83 @@ def test_what_is_not_there_is_a_line_and_not_a_failure(bash: Bash, probe: str) -
     done = bash(f"set +e; {probe}")
     assert done.stdout.strip()
     assert done.stderr == ""
+
+
+DIG = """dig() {
+    case "$*" in
+        *"NS"*) printf '%s\\n' "${named[@]}" ;;
+        *@ns2*) printf '%s\\n' "${second[@]}" ;;
+        *) printf '%s\\n' 'a.test. 60 IN A 192.0.2.1' '*.a.test. 60 IN A 192.0.2.1' ;;
+    esac
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("servers", "second", "seen"),
+    [
+        (
+            "ns1. ns2.",
+            "'a.test. 5 IN A 192.0.2.1' '*.a.test. 5 IN A 192.0.2.1'",
+            ["*.a.test A 192.0.2.1", "a.test A 192.0.2.1"],
+        ),
+        (
+            "ns1. ns2.",
+            "'a.test. 60 IN A 192.0.2.9'",
+            [
+                "*.a.test A 192.0.2.1 at 1 of 2 name servers",
+                "a.test A 192.0.2.1 at 1 of 2 name servers",
+                "a.test A 192.0.2.9 at 1 of 2 name servers",
+            ],
+        ),
+        ("ns1.", "", ["*.a.test A 192.0.2.1", "a.test A 192.0.2.1"]),
+    ],
+)
+def test_probe_zone_says_what_not_every_name_server_has(
+    bash: Bash, servers: str, second: str, seen: list[str]
+) -> None:
+    done = bash(f"{DIG}\nnamed=({servers}) second=({second})\nprobe_zone '' a.test a.test A '*.a.test' A")
+    assert done.stdout.splitlines() == [f"record {line}" for line in seen]
+
+
+def test_probe_zone_without_name_servers(bash: Bash) -> None:
+    done = bash("dig() { echo ';; communications error'; return 9; }; set +e; probe_zone '' a.test a.test A")
+    assert done.stdout == "zone a.test has no name server\n"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "name"),
+    [
+        ("issuer=C = US, O = Let's Encrypt, CN = R13", "letsencrypt"),
+        ("issuer=C=US, O=Let's Encrypt, CN=E8", "letsencrypt"),
+        (
+            "issuer=C=US, O=(STAGING) Let's Encrypt, CN=(STAGING) Counterfeit Cashew R10",
+            "letsencrypt-staging",
+        ),
+        ("issuer=CN = Pebble Intermediate CA 1a2b3c", "pebble"),
+        ("issuer=CN = somebody else", "CN = somebody else"),
+    ],
+)
+def test_issuer_name_as_openssl_1_and_3_write_it(bash: Bash, issuer: str, name: str) -> None:
+    assert bash(f"issuer_name {shlex.quote(issuer)}").stdout == f"{name}\n"
+
+
+def test_probe_served_compares_what_is_shown_with_the_file(bash: Bash, tmp_path: Path) -> None:
+    """Only the connection is another's: openssl still reads the certificates."""
+    for name in ("one", "two"):
+        made = f"openssl req -x509 -newkey ed25519 -nodes -keyout /dev/null -subj /CN={name}"
+        bash(f"mkdir -p {name}; {made} -set_serial 0x1{name == 'two':d} -out {name}/cert.pem 2>/dev/null")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/timeout"
+    program.write_text(
+        "#!/bin/sh\ntest \"$3 $5 $6 $7\" = 's_client 127.0.0.1:443 -servername a.test' && cat shown\n"
+    )
+    program.chmod(0o755)
+    moved = f'eval "$(declare -f probe_served | sed "s|/etc/letsencrypt/live|{tmp_path}|")"'
+    probe = f"{moved}; set +e; probe_served a.test one"
+    path = f"{tmp_path}/bin:{os.environ['PATH']}"
+    assert bash(probe, PATH=path).stdout == "served a.test nothing\n"
+    (tmp_path / "shown").write_bytes((tmp_path / "two/cert.pem").read_bytes())
+    assert bash(probe, PATH=path).stdout == "served a.test another certificate, serial=11\n"
+    (tmp_path / "shown").write_bytes((tmp_path / "one/cert.pem").read_bytes())
+    assert bash(probe, PATH=path).stdout == "served a.test the certificate of one\n"

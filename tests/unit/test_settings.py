@@ -151,6 +151,28 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
             {"dns": {"provider": "rfc2136"}},
             "itqan:dns.server: missing; allowed: the zone's primary",
         ),
+        (
+            {"dns": {"provider": "hostinger"}, "hostingerToken": ""},
+            "pulumi config set --secret itqan:hostingerToken    # provider hostinger needs it, "
+            "from hpanel.hostinger.com/profile/api",
+        ),
+        (
+            {"hostingerToken": "two words"},
+            "itqan:hostingerToken: (secret): allowed: a token without blanks, as the provider shows it",
+        ),
+        (
+            {"dns": {"provider": "cloudflare"}},
+            "itqan:dns.provider: 'cloudflare': allowed: Input should be 'manual', 'rfc2136' or 'hostinger'",
+        ),
+        (
+            {"dns": {"api": "http://api.test"}},
+            "itqan:dns.api: 'http://api.test': allowed: the address of Hostinger's API, https://…",
+        ),
+        ({"dns": {"wait": 3601}}, "itqan:dns.wait: 3601: allowed: seconds, 0 to 3600"),
+        (
+            {"dns": {"zone": "qanway.com"}},
+            "itqan:dns.zone: 'qanway.com': allowed: itqanway.com, or a zone that it lies in",
+        ),
         ({"staging": {"subnet": "10.0.0.0/8"}}, "itqan:staging: subnet 10.0.0.0/8 is not a /24 to /28"),
         ({"target": ["host"]}, "itqan:target: ['host']: allowed: Input should be 'host' or 'docker'"),
     ],

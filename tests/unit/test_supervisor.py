@@ -49,7 +49,7 @@ def test_reverb(prod_units: dict[str, Unit]) -> None:
 
 
 def test_no_program_runs_as_root(any_units: list[Unit]) -> None:
-    files = [unit for unit in any_units if unit.part == "supervisor" and unit.payload]
+    files = [unit for unit in any_units if unit.part == "supervisor" and "[program:" in (unit.payload or "")]
     assert len(files) >= 2
     assert [unit.name for unit in files if program(unit).get("user") != "www-data"] == []
 
@@ -66,8 +66,11 @@ def test_the_scheduler_runs_once(stack: Callable[..., Settings], units_of: Units
 
 def test_a_second_file_for_a_program_is_drift(prod_units: dict[str, Unit]) -> None:
     unit = prod_units["supervisor/files"]
-    assert unit.expect == "unknown /etc/supervisor/conf.d none"
-    assert unit.probe == "probe_unknown /etc/supervisor/conf.d '*.conf' itqan-worker.conf reverb.conf"
+    assert unit.expect == "unknown /etc/supervisor/conf.d none\nfurther programs none"
+    assert unit.probe.splitlines() == [
+        "probe_unknown /etc/supervisor/conf.d '*.conf' itqan-worker.conf reverb.conf",
+        "probe_groups itqan-worker reverb",
+    ]
 
 
 def test_the_stop_time_covers_a_jobs_longest_run(prod: Settings) -> None:

@@ -1,0 +1,63 @@
+"""One side of a comparison: a stack's settings, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from settings import Settings
+
+from . import surroundings
+from .observation import Endpoint
+from .platform import Platform, load_platform
+from .release import wanted_commit
+from .server import server_units
+from .surroundings import Surrounding
+from .unit import Unit
+
+
+@dataclass(frozen=True)
+class Side:
+    """A stack as something to compare.
+
+    commit     what is to run
+    judged     surroundings that have to be accounted for
+    compared   surroundings that only mean something beside another host's
+    """
+
+    settings: Settings
+    platform: Platform
+    commit: str
+    endpoint: Endpoint
+    units: list[Unit]
+    judged: list[Surrounding]
+    compared: list[Surrounding]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Side:
+        """Raises SettingsError, UnreadableKey."""
+        platform, commit = load_platform(settings.platform), wanted_commit(settings)
+        units = server_units(settings, platform, commit)
+        return cls(
+            settings,
+            platform,
+            commit,
+            Endpoint.of(settings),
+            units,
+            surroundings.judged(settings, units),
+            surroundings.compared(settings, platform),
+        )
+
+    @property
+    def host(self) -> str:
+        """How the host is reached, in words."""
+        return f"{self.endpoint.user}@{self.endpoint.host} port {self.endpoint.port}"
+
+    @property
+    def looked(self) -> list[Unit]:
+        """What an audit looks at: the units, then the judged surroundings."""
+        return [*self.units, *(surrounding.unit for surrounding in self.judged)]
+
+    @property
+    def looked_in_parity(self) -> list[Unit]:
+        """What a comparison of two hosts looks at."""
+        return [*self.looked, *(surrounding.unit for surrounding in self.compared)]

@@ -1,0 +1,340 @@
+"""`adopt`: takes over the secrets of a server that already runs, so that `up` replaces none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .dotenv import UnreadableDotenv, parse
+from .engine import Engine
+from .errors import ConfigurationError, OperationError
+from .machine import ready_engine
+from .paths import ROOT, stack_file
+from .stack import open_state, own_configuration, set_strings, set_values, store_secrets
+from .steps import Steps
+from .table import grouped
+
+# A variable that the settings do not name is taken for a secret when its name or its value looks like one.
+SECRET_NAME = re.compile(r"KEY|SECRET|PASS|TOKEN|CREDENTIAL|PRIVATE|SALT|DSN|WEBHOOK|SIGNATURE|AUTH")
+SECRET_VALUE = re.compile(r"://[^/@\s]+@|-----BEGIN")
+# Settings that a variable of .env is made from, and how.
+MADE_FROM = {
+    "APP_DOMAIN": ("domain", "{}"),
+    "APP_URL": ("domain", "https://{}"),
+    "REVERB_HOST": ("domain", "{}"),
+    "DB_HOST": ("database.host", "{}"),
+    "DB_PORT": ("database.port", "{}"),
+    "DB_DATABASE": ("database.name", "{}"),
+    "DB_USERNAME": ("database.user", "{}"),
+    "REDIS_HOST": ("redis.host", "{}"),
+    "REDIS_PORT": ("redis.port", "{}"),
+}
+# What is no key of the configuration: the commit that runs.
+COMMIT = "commit"
+ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that says something else than the host.
+
+    takeable   whether the host's value can become the setting's
+    """
+
+    group: str
+    key: str
+    says: str
+    has: str
+    takeable: bool = True
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a running server says of itself.
+
+    owner        the stack that it belongs to, or none
+    variables    those of .env
+    credentials  secrets of further files, by name
+    facts        by key of the configuration
+    """
+
+    owner: str
+    variables: Mapping[str, str] = field(repr=False)
+    credentials: Mapping[str, str] = field(repr=False)
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What was found and stored.
+
+    stored       names of the secrets that were stored; `unchanged` those that were there with this value
+    differences  between settings and host
+    taken        whether the takeable ones are the settings' now
+    missing      what the configuration still lacks, one line each
+    """
+
+    stack: str
+    stored: list[str]
+    unchanged: list[str]
+    differences: list[Difference]
+    taken: bool
+    missing: list[str]
+
+    def text(self) -> str:
+        """The report: names of secrets, never a value of one."""
+        lines = [f"secrets stored, encrypted in {stack_file(self.stack).name}: {_names(self.stored)}"]
+        if self.unchanged:
+            lines.append(f"secrets that were stored already: {_names(self.unchanged)}")
+        lines += self._table()
+        if self.missing:
+            return "\n  ".join(["\n".join([*lines, f"itqan {self.stack}: still missing:"]), *self.missing])
+        lines += [
+            "nothing was changed on the host; next:",
+            f"  ./itqan audit {self.stack}         what `up` would change, unit by unit",
+            f"  ./itqan up --stack {self.stack}",
+        ]
+        return "\n".join(lines)
+
+    def _table(self) -> list[str]:
+        if not self.differences:
+            return ["the settings say what the host has"]
+        rows = [(d.group, (d.key, d.says, d.has, self._then(d))) for d in self.differences]
+        table = list(grouped(("key", "settings say", "host has", ""), rows))
+        if self.taken or not any(d.takeable for d in self.differences):
+            return table
+        return [
+            *table,
+            "`up` brings the host to what the settings say; to take the host's values over instead:",
+            f"  ./itqan adopt {self.stack} --take",
+        ]
+
+    def _then(self, difference: Difference) -> str:
+        if difference.takeable:
+            return "taken" if self.taken else ""
+        return "the settings stay"
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def adopt_stack(name: str, steps: Steps, *, take: bool) -> Adoption:
+    """Stores the secrets of the host that a stack points to, and compares settings with the host.
+
+    Arguments: `take`, whether the host's plain values become the settings'; somebody at a terminal is asked.
+    Raises ConfigurationError for a stack that is no server's or that `init` has not seen, OperationError when
+    the host cannot be looked at, belongs to another stack or has no .env.
+    """
+    return _Adopt(name, ready_engine(steps), steps, take).run()
+
+
+class _Adopt:
+    """One run of `adopt`."""
+
+    def __init__(self, name: str, engine: Engine, steps: Steps, take: bool) -> None:
+        self._name, self._engine, self._steps, self._take = name, engine, steps, take
+
+    def run(self) -> Adoption:
+        """See `adopt_stack`."""
+        if not stack_file(self._name).exists():
+            raise ConfigurationError(f"stack {self._name} does not exist; type: ./itqan init {self._name}")
+        open_state(self._name, self._engine, self._steps)
+        own = own_configuration(self._name, self._engine)
+        merged = _merged(own)
+        host = look_at(self._name, merged)
+        found = found_secrets(merged, host)
+        stored, unchanged = self._store(own, merged, found)
+        differences = compare(merged, host)
+        taken = self._take_over(differences)
+        return Adoption(self._name, stored, unchanged, differences, taken, self._missing())
+
+    def _store(
+        self, own: Mapping[str, object], merged: Mapping[str, Any], found: Mapping[str, str]
+    ) -> tuple[list[str], list[str]]:
+        """Stores, in one call of the engine, what is not stored with the same value. Returns the names."""
+        from settings import SECRETS, VARIABLES
+
+        further = merged.get(VARIABLES) or {}
+        known = {**merged, **further}
+        new = {name: value for name, value in found.items() if value != known.get(name)}
+        single = {name: value for name, value in new.items() if name in SECRETS}
+        variables = {name: value for name, value in new.items() if name not in SECRETS}
+        if new:
+            together = {VARIABLES: {**further, **variables}} if variables else {}
+            store_secrets(self._name, self._engine, {**single, **together}, own)
+        return list(new), [name for name in found if name not in new]
+
+    def _take_over(self, differences: list[Difference]) -> bool:
+        """The host's values into the stack's own configuration, where that was asked for."""
+        takeable = {d.key: d.has for d in differences if d.takeable}
+        if not takeable or not (self._take or self._confirmed(differences)):
+            return False
+        variables = {key: value for key, value in takeable.items() if key.startswith("environment.")}
+        set_strings(self._name, self._engine, variables)
+        rest = {key: value for key, value in takeable.items() if key not in variables}
+        if rest:
+            set_values(self._name, self._engine, rest)
+        return True
+
+    def _confirmed(self, differences: list[Difference]) -> bool:
+        if not sys.stdin.isatty():
+            return False
+        for difference in differences:
+            print(f"  {difference.key}: settings say {difference.says}, host has {difference.has}")
+        question = f"  Take the host's values over into {stack_file(self._name).name}? Type yes: "
+        return input(question).strip() == "yes"
+
+    def _missing(self) -> list[str]:
+        from settings import SettingsError, load
+
+        try:
+            load(self._name, own_configuration(self._name, self._engine), ROOT)
+        except SettingsError as error:
+            return error.problems
+        return []
+
+
+def _merged(own: Mapping[str, object]) -> dict[str, Any]:
+    from settings import SettingsError, merged_config
+
+    try:
+        return merged_config(own, ROOT)
+    except SettingsError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def look_at(name: str, merged: Mapping[str, Any]) -> Host:
+    """What the host of a stack says of itself, over one connection that pins its key. See `adopt_stack`."""
+    from components.adoption import looks
+    from components.observation import Endpoint, Unreachable, observe
+
+    if merged.get("target") != "host":
+        raise ConfigurationError(
+            f"stack {name} is a copy on Docker, which is made anew; adopt is for servers: ./itqan adopt prod"
+        )
+    connection = merged.get("connection") or {}
+    if not (connection.get("host") and connection.get("hostKey") and merged.get("sshPrivateKey")):
+        raise ConfigurationError(f"stack {name} does not know its server yet; type: ./itqan init {name}")
+    endpoint = Endpoint(
+        connection["host"],
+        int(connection.get("port", 22)),
+        connection.get("user", "deploy"),
+        str(merged["sshPrivateKey"]),
+        connection["hostKey"],
+    )
+    try:
+        states = asyncio.run(observe(endpoint, looks(merged)))
+    except Unreachable as error:
+        raise OperationError(str(error)) from None
+    return _host(name, merged, {state.unit.name: state.found for state in states})
+
+
+def _host(name: str, merged: Mapping[str, Any], found: Mapping[str, str]) -> Host:
+    from components.adoption import CREDENTIALS, ENVIRONMENT, FACTS, OWNER
+
+    owner = found[OWNER].removeprefix("owner ")
+    if owner not in ("none", f"itqan/{name} {merged.get('id')}"):
+        raise OperationError(f"the host belongs to stack {owner}; nothing was stored")
+    path = f"{_at(merged, 'application.path')}/.env"
+    if not found[ENVIRONMENT]:
+        raise OperationError(
+            f"{path}: the host has none, so there is nothing to adopt; for a new server: ./itqan init {name}"
+        )
+    try:
+        variables = parse(base64.b64decode(found[ENVIRONMENT]).decode())
+    except UnicodeDecodeError:
+        raise OperationError(f"{path} on the host: not UTF-8; nothing was stored") from None
+    except UnreadableDotenv as error:
+        raise OperationError(f"{path} on the host, {error}; nothing was stored") from None
+    facts, credentials = _pairs(found[FACTS]), _pairs(found[CREDENTIALS])
+    return Host(owner, variables, credentials, facts)
+
+
+def _pairs(found: str) -> dict[str, str]:
+    """Lines `key=value`, without those that have no value."""
+    pairs = (line.split("=", 1) for line in found.splitlines())
+    return {key: value for key, value in pairs if value}
+
+
+def found_secrets(merged: Mapping[str, Any], host: Host) -> dict[str, str]:
+    """Secrets of the host: those of the settings by their name, others by the variable's."""
+    from settings import SECRET_VARIABLES
+
+    named = {
+        SECRET_VARIABLES[name]: value for name, value in host.variables.items() if name in SECRET_VARIABLES
+    }
+    further = {
+        name: value for name, value in host.variables.items() if _is_further_secret(merged, name, value)
+    }
+    return {name: value for name, value in {**named, **host.credentials, **further}.items() if value}
+
+
+def _is_further_secret(merged: Mapping[str, Any], name: str, value: str) -> bool:
+    from settings import SECRET_VARIABLES, VARIABLES
+
+    if name in SECRET_VARIABLES or name in MADE_FROM or name in (merged.get("environment") or {}):
+        return False
+    looks_so = SECRET_NAME.search(name.upper()) or SECRET_VALUE.search(value)
+    return bool(looks_so) or name in (merged.get(VARIABLES) or {})
+
+
+def compare(merged: Mapping[str, Any], host: Host) -> list[Difference]:
+    """Where plain settings and the host differ."""
+    return [*_compare_made(merged, host), *_compare_variables(merged, host), *_compare_facts(merged, host)]
+
+
+def _compare_made(merged: Mapping[str, Any], host: Host) -> list[Difference]:
+    """Variables that other settings decide; one that only follows another can not be taken by itself."""
+    found = []
+    for name, (key, form) in MADE_FROM.items():
+        says, has = form.format(_at(merged, key)), host.variables.get(name, ABSENT)
+        if says == has:
+            continue
+        takeable = form == "{}" and name != "REVERB_HOST" and has not in ("", ABSENT)
+        found.append(Difference(".env", key if takeable else f"{name} (from {key})", says, has, takeable))
+    return found
+
+
+def _compare_variables(merged: Mapping[str, Any], host: Host) -> list[Difference]:
+    from settings import SECRET_VARIABLES
+
+    says: Mapping[str, str] = merged.get("environment") or {}
+    secret = {*SECRET_VARIABLES, *MADE_FROM, "DB_CONNECTION"}
+    secret |= {name for name, value in host.variables.items() if _is_further_secret(merged, name, value)}
+    names = sorted((says.keys() | host.variables.keys()) - secret)
+    return [
+        Difference(
+            ".env",
+            f"environment.{name}",
+            str(says.get(name, ABSENT)),
+            host.variables.get(name, ABSENT),
+            takeable=name in host.variables,
+        )
+        for name in names
+        if says.get(name) != host.variables.get(name)
+    ]
+
+
+def _compare_facts(merged: Mapping[str, Any], host: Host) -> list[Difference]:
+    """Where the host's own settings differ; a branch and the commit that is checked out of it say the same."""
+    facts = {key: value for key, value in host.facts.items() if key != COMMIT}
+    if host.facts.get(COMMIT) == _at(merged, "release.ref"):
+        facts.pop("release.ref", None)
+    return [
+        Difference("host", key, ABSENT if says is None else str(says), has)
+        for key, has in facts.items()
+        if str(says := _at(merged, key)) != has
+    ]
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,363 @@
+"""`init`: points a stack at a real server: host key, connection, secrets, and what is still missing."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import secrets as randomness
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .engine import Engine
+from .errors import ConfigurationError, OperationError
+from .machine import ready_engine
+from .paths import ROOT, stack_file
+from .stack import PRODUCTION, open_state, own_configuration, set_values, store_secrets
+from .steps import Steps
+
+# Seconds until a host that does not show its key counts as unreachable.
+PATIENCE = 15
+# The kinds that Pulumi's plugin can pin, the preferred one first.
+HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
+LOGIN_KEY, TSIG = "sshPrivateKey", "tsigSecret"
+# The secret that a provider of DNS asks for.
+DNS_SECRETS = {"rfc2136": TSIG, "hostinger": "hostingerToken"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that `init` asks: the option that answers it, the key of the configuration, what it is."""
+
+    option: str
+    key: str
+    text: str
+
+
+QUESTIONS = (
+    Question("host", "connection.host", "name or address that SSH reaches the host by"),
+    Question("port", "connection.port", "port of its SSH server"),
+    Question("user", "connection.user", "who logs in: root on a bare host, else a user with sudo"),
+    Question("domain", "domain", "domain of the site"),
+    Question("ipv4", "server.ipv4", "IPv4 address that the domain's records point to"),
+    Question("email", "certificate.email", "address of the certificate's account"),
+    Question("repository", "release.repository", "git URL of the application"),
+    Question(
+        "dns-provider",
+        "dns.provider",
+        "who changes the zone: rfc2136 or hostinger (this stack), manual (you)",
+    ),
+    Question("dns-server", "dns.server", "rfc2136: IPv4 address of the zone's primary"),
+    Question("dns-key", "dns.keyName", "rfc2136: name of the TSIG key"),
+)
+# Asked for only with this provider.
+OF_RFC2136 = ("dns-server", "dns-key")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line says.
+
+    answers      values by option of QUESTIONS
+    fingerprint  the host key that has to be there, SHA256:…
+    key          file of the private key that logs in
+    new_key      make one instead
+    secrets      further secrets by name
+    extends      the stack whose configuration a new one is laid over
+    """
+
+    stack: str
+    answers: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str | None = None
+    key: Path | None = None
+    new_key: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    extends: str = PRODUCTION
+
+
+def init_stack(request: Request, steps: Steps) -> list[str]:
+    """Stores what a stack needs to reach a server; what is stored already stays, so it may be repeated.
+
+    Returns one line for each thing that is still missing.
+    Raises ConfigurationError for a stack that is no server's or a wrong answer, OperationError for a host key
+    that is not the expected one.
+    """
+    return _Init(request, ready_engine(steps), steps).run()
+
+
+def parsed_secrets(text: str) -> dict[str, str]:
+    """Secrets by name from a JSON object. Raises ConfigurationError, without showing any of it."""
+    from settings import SECRETS
+
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise ConfigurationError('--secrets: standard input is no JSON object such as {"mailPassword": "…"}')
+    unknown = sorted(given.keys() - SECRETS.keys())
+    if unknown:
+        raise ConfigurationError(f"--secrets: {', '.join(unknown)}: allowed: {', '.join(SECRETS)}")
+    return given
+
+
+class _Init:
+    """One run of `init`."""
+
+    def __init__(self, request: Request, engine: Engine, steps: Steps) -> None:
+        self._request, self._engine, self._steps = request, engine, steps
+        self._name = request.stack
+        self._asks = sys.stdin.isatty()
+        self._values: dict[str, object] | None = None
+
+    def run(self) -> list[str]:
+        """See `init_stack`."""
+        self._make_file()
+        open_state(self._name, self._engine, self._steps)
+        if self._merged().get("target") != "host":
+            raise ConfigurationError(
+                f"stack {self._name} is a copy on Docker; type: ./itqan up --stack {self._name}"
+            )
+        answers = self._answers()
+        key = self._login_key()
+        host, port = self._place(answers)
+        host_key = self._host_key(host, port)
+        plain = {"connection.hostKey": host_key, **answers}
+        if not self._merged().get("id"):
+            plain["id"] = f"i{randomness.token_hex(8)}"
+        set_values(self._name, self._engine, plain)
+        self._store({**self._request.secrets, LOGIN_KEY: key})
+        self._store({**self._generated(), **self._prompted()})
+        return self._missing()
+
+    def _store(self, secrets: Mapping[str, str]) -> None:
+        if secrets:
+            store_secrets(self._name, self._engine, secrets)
+            self._values = None
+
+    def _make_file(self) -> None:
+        path = stack_file(self._name)
+        if path.exists():
+            return
+        self._steps.say(f"▸ Writing {path.name}: a server like {self._request.extends}")
+        path.write_text(
+            "# What this server has of its own; everything else is as in the stack that it extends.\n"
+            f"config:\n  itqan:extends: {self._request.extends}\n  itqan:server:\n    ipv6: null\n"
+        )
+
+    def _own(self) -> dict[str, object]:
+        """The stack's own configuration, read anew after each change."""
+        if self._values is None:
+            self._values = own_configuration(self._name, self._engine)
+        return self._values
+
+    def _merged(self) -> dict[str, Any]:
+        from settings import SettingsError, merged_config
+
+        try:
+            return merged_config(self._own(), ROOT)
+        except SettingsError as error:
+            raise ConfigurationError(str(error)) from None
+
+    def _answers(self) -> dict[str, str]:
+        """Values by key of the configuration: given as options, else asked for where somebody can answer."""
+        given, merged = self._request.answers, self._merged()
+        answers = {q.key: given[q.option] for q in QUESTIONS if q.option in given}
+        if not self._asks:
+            return answers
+        for question in QUESTIONS:
+            provider = answers.get("dns.provider", _at(merged, "dns.provider"))
+            if question.key in answers or (question.option in OF_RFC2136 and provider != "rfc2136"):
+                continue
+            known = _at(merged, question.key)
+            said = input(f"  {question.text}{f' [{known}]' if known else ''}: ").strip()
+            if said and said != str(known):
+                answers[question.key] = said
+        return answers
+
+    def _place(self, answers: Mapping[str, str]) -> tuple[str, int]:
+        merged = self._merged()
+        host = answers.get("connection.host") or _at(merged, "connection.host")
+        port = str(answers.get("connection.port") or _at(merged, "connection.port") or 22)
+        if not host:
+            raise ConfigurationError("itqan:connection.host: missing; say where the host is: --host ADDRESS")
+        if not port.isdigit() or not 0 < int(port) < 65536:
+            raise ConfigurationError(f"--port: {port}: allowed: a port, 1 to 65535")
+        return str(host), int(port)
+
+    def _host_key(self, host: str, port: int) -> str:
+        """The key that the host shows, once it is the pinned, the given or the confirmed one."""
+        shown, fingerprint = _shown_host_key(host, port)
+        pinned = " ".join(str(_at(self._merged(), "connection.hostKey") or "").split()[:2])
+        wanted = self._request.fingerprint
+        if wanted is None and shown == pinned:
+            self._steps.say(f"  host key of {host} port {port}: {fingerprint}, as pinned")
+            return shown
+        if wanted is None and self._asks:
+            change = "another one than the pinned one! " if pinned else ""
+            print(f"  host key of {host} port {port}: {change}{fingerprint}")
+            if input("  Does the provider's console show the same? Type yes: ").strip() != "yes":
+                raise OperationError("the host key was not confirmed; nothing was stored")
+            return shown
+        if wanted is None:
+            change = "another host key than the pinned one" if pinned else "the host key"
+            raise OperationError(
+                f"{host} port {port} shows {change}: {fingerprint}; nothing was stored. Compare it with the "
+                f"provider's console, then add: --host-key {fingerprint}"
+            )
+        if wanted.removeprefix("SHA256:").rstrip("=") != fingerprint.removeprefix("SHA256:"):
+            raise OperationError(
+                f"{host} port {port} shows the host key {fingerprint}, not {wanted}; nothing was stored. "
+                "Do not go on before you know why"
+            )
+        self._steps.say(f"  host key of {host} port {port}: {fingerprint}, as given")
+        return shown
+
+    def _login_key(self) -> str:
+        """The private key that logs in: a file's, a new one, or the one that is stored already."""
+        from settings import SECRETS
+
+        stored = self._merged().get(LOGIN_KEY)
+        file = self._request.key
+        if self._request.new_key and not stored:
+            make = SECRETS[LOGIN_KEY].generate
+            assert make
+            return make()
+        if file is None and stored:
+            return str(stored)
+        if file is None and self._asks:
+            default = Path.home() / ".ssh" / "id_ed25519"
+            file = Path(input(f"  file of the private key that logs in [{default}]: ").strip() or default)
+        if file is None:
+            raise ConfigurationError("the key that logs in is missing: --key FILE, or --new-key to make one")
+        return _read_key(file.expanduser())
+
+    def _generated(self) -> dict[str, str]:
+        """Secrets for a new host; one that runs the application already keeps its own."""
+        from settings import SECRETS, missing_secrets
+
+        makeable = {
+            name: make for name in missing_secrets(self._merged()) if (make := SECRETS[name].generate)
+        }
+        if not self._is_new() or not makeable:
+            return {}
+        self._steps.say(f"▸ Making {', '.join(makeable)}: encrypted in {stack_file(self._name).name}")
+        return {name: make() for name, make in makeable.items()}
+
+    def _is_new(self) -> bool:
+        """Whether the host was seen, and runs no application yet.
+
+        Raises OperationError when it belongs to another stack.
+        """
+        from components.keys import UnreadableKey, public_key
+        from components.observation import Endpoint, Unreachable, observe
+        from components.unit import Unit, call
+
+        merged, connection = self._merged(), self._merged()["connection"]
+        environment = f"{_at(merged, 'application.path')}/.env"
+        looks = [
+            Unit("init/owner", "probe_owner", "", ""),
+            Unit("init/environment", call("probe_file", environment), "", ""),
+        ]
+        endpoint = Endpoint(
+            connection["host"],
+            int(connection.get("port", 22)),
+            connection.get("user", "deploy"),
+            str(merged[LOGIN_KEY]),
+            connection["hostKey"],
+        )
+        try:
+            owner, application = asyncio.run(observe(endpoint, looks))
+            public = public_key(endpoint.private_key)
+        except UnreadableKey as error:
+            raise ConfigurationError(str(error)) from None
+        except Unreachable as error:
+            public = public_key(endpoint.private_key)
+            self._steps.say(
+                f"  {error}\n  This key has to log in there; on the host, as {endpoint.user}:\n"
+                f"    mkdir -pm 700 ~/.ssh && echo '{public}' >>~/.ssh/authorized_keys\n"
+                f"  Then again: ./itqan init {self._name}"
+            )
+            return False
+        ours = f"owner itqan/{self._name} {merged['id']}"
+        if owner.found not in ("owner none", ours):
+            raise OperationError(
+                f"host {endpoint.host} belongs to stack {owner.found.removeprefix('owner ')}, not to "
+                f"{ours.removeprefix('owner ')}; if it is to become this one's, remove /etc/itqan/stack there"
+            )
+        if not application.found.endswith(" absent") and owner.found != ours:
+            self._steps.say(
+                f"  the host runs the application already ({environment}): its secrets are not made anew"
+            )
+            return False
+        return True
+
+    def _prompted(self) -> dict[str, str]:
+        """Further secrets from whoever sits there, without echo; an empty answer leaves one out."""
+        from settings import SECRETS
+
+        if not self._asks:
+            return {}
+        names = [name for name in self._wanted_secrets() if not SECRETS[name].generate or name == TSIG]
+        said = {name: getpass.getpass(f"  {SECRETS[name].description}, empty for later: ") for name in names}
+        return {name: value for name, value in said.items() if value}
+
+    def _wanted_secrets(self) -> list[str]:
+        from settings import missing_secrets
+
+        merged = self._merged()
+        secret = DNS_SECRETS.get(str(_at(merged, "dns.provider")))
+        return [*missing_secrets(merged), *([secret] if secret and not merged.get(secret) else [])]
+
+    def _missing(self) -> list[str]:
+        from settings import SettingsError, load
+
+        try:
+            load(self._name, self._own(), ROOT)
+        except SettingsError as error:
+            return error.problems
+        return []
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _shown_host_key(host: str, port: int) -> tuple[str, str]:
+    """The public key that a host shows, and its SHA256 fingerprint. Raises OperationError."""
+    import asyncssh
+
+    async def ask() -> asyncssh.SSHKey | None:
+        shown = asyncssh.get_server_host_key(host, port, server_host_key_algs=HOST_KEYS, config=None)
+        return await asyncio.wait_for(shown, PATIENCE)
+
+    try:
+        key = asyncio.run(ask())
+    except (asyncio.TimeoutError, OSError, asyncssh.Error) as error:
+        reason = str(error) or f"no answer within {PATIENCE} seconds"
+        raise OperationError(f"{host} port {port} shows no host key: {reason}") from None
+    if key is None:
+        raise OperationError(f"{host} port {port} shows no host key")
+    return key.export_public_key().decode().strip(), key.get_fingerprint()
+
+
+def _read_key(file: Path) -> str:
+    from components.keys import UnreadableKey, public_key
+
+    try:
+        text = file.read_text()
+        public_key(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--key: {file}: {error}") from None
+    except UnreadableKey:
+        raise ConfigurationError(
+            f"--key: {file}: not a private SSH key, or one with a passphrase, which nobody could type "
+            f"in a run; make one for the stack: --new-key"
+        ) from None
+    return text
