@@ -66,6 +66,7 @@ class Archive:
         self._run(MAKE_KEYS)
         parts = (DOCUMENTED, NEWER, FOREIGN)
         self._build([deb for part in parts for debs in part.values() for deb in debs])
+        self._published: dict[str, tuple[list[Deb], str]] = {}
         self.broken: set[str] = set()  # parts of paths that are answered with 503
         self.replaced: dict[str, bytes] = {}  # other answers, by a part of the path
         self.authority, context = _certificate(address)
@@ -84,10 +85,14 @@ class Archive:
     ) -> None:
         """Makes `parts` what the archives have (`only` some of them), signed with `key` or their own."""
         for path in only:
+            debs = [deb for part in parts for deb in part.get(path, ())]
+            if self._published.get(path) == (debs, key):
+                continue
+            self._published[path] = (debs, key)
             pool = self._folder / "www" / path / "pool"
             shutil.rmtree(pool, ignore_errors=True)
             pool.mkdir(parents=True)
-            for deb in (deb for part in parts for deb in part.get(path, ())):
+            for deb in debs:
                 (pool / deb.file).hardlink_to(self._folder / "debs" / deb.file)
             self._run(PUBLISH, path, SUITES[path], key or KEYS[path])
 

@@ -10,7 +10,6 @@ import testinfra
 from components.render import FILES
 from operations.daemon import Daemon
 from operations.errors import OperationError
-from operations.paths import stack_file
 from operations.prepare.image import choose_base
 from operations.steps import Steps
 
@@ -43,9 +42,7 @@ def platform(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture(scope="session")
 def copy(platform: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """The copy `e2e`, up; afterwards nothing of it is left, which is a test of its own (test_z_down)."""
-    if platform:
-        stack_file(STACK).write_text(f"config:\n  itqan:extends: staging\n  itqan:platform: {platform}\n")
-    with running_copy(STACK, tmp_path_factory.mktemp("authority")) as made:
+    with running_copy(STACK, tmp_path_factory.mktemp("authority"), platform) as made:
         yield made
 
 

@@ -122,12 +122,15 @@ def outputs(stack: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running_copy(stack: str, folder: Path) -> Iterator[Copy]:
+def running_copy(stack: str, folder: Path, platform: str | None = None) -> Iterator[Copy]:
     """A copy brought up as a newcomer would, and taken down at the end.
 
-    Arguments: `folder`, where the authority's certificate is put.
+    Arguments: `folder`, for the authority's certificate; `platform`, None for what can be had here.
     """
     itqan("down", "--yes", "--stack", stack, check=False)
+    if platform:
+        text = f"config:\n  itqan:extends: staging\n  itqan:platform: {platform}\n"
+        (ROOT / f"Pulumi.{stack}.yaml").write_text(text)
     itqan("up", "--stack", stack)
     found = outputs(stack)
     root = folder / "root.pem"
