@@ -39,7 +39,7 @@ def _packages(platform: Platform) -> Unit:
         name="hardening/packages",
         probe=call("probe_package", *names),
         expect="\n".join(f"package {name} installed" for name in names),
-        apply=call("apt_install", *names),
+        apply=lines(call("apt_install", *names), "restore_holds"),
     )
 
 

@@ -221,13 +221,12 @@ def _sudo(settings: Settings) -> tuple[str, ...]:
 
 
 def _owned_files(units: Iterable[Unit]) -> tuple[str, ...]:
-    """Paths that units look at: whether those are right is theirs to say."""
-    paths = {
-        (kind, path)
-        for unit in units
-        for kind, path in re.findall(r"^(file|link) (/\S+) ", unit.expect, re.MULTILINE)
-    }
-    return tuple(f"{kind} {path} *" for kind, path in sorted(paths))
+    """Paths that units look at, and folders whose entries they know: what is right there is theirs to say."""
+    expected = "\n".join(unit.expect for unit in units)
+    paths = set(re.findall(r"^(file|link) (/\S+) ", expected, re.MULTILINE))
+    folders = set(re.findall(r"^(?:entries|unknown) (/\S+) ", expected, re.MULTILINE))
+    made = [f"{kind} {path} *" for kind, path in sorted(paths)]
+    return (*made, *(f"{kind} {folder}/* *" for folder in sorted(folders) for kind in ("file", "link")))
 
 
 def _own_units(settings: Settings) -> tuple[str, ...]:
