@@ -168,7 +168,7 @@ deploy() {
     if is_released "$commit"; then
         # no maintenance mode: the code that runs is the wanted one
         step 7 "clear and cache configuration, routes, views"
-        clear_and_cache
+        cache_everything
         restart_workers
         return
     fi
