@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,13 @@ FILES = Path(__file__).resolve().parent.parent / "files"
 
 
 @cache
-def _environment() -> Environment:
+def template_environment(
+    autoescape: bool = False, finalize: Callable[[object], object] | None = None
+) -> Environment:
+    """The templates of files/.
+
+    Arguments: `autoescape` for HTML; `finalize`, what each value passes through.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
@@ -22,7 +29,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,
+        autoescape=autoescape,
+        finalize=finalize,
     )
 
 
@@ -36,7 +44,8 @@ def render(template: str, **values: object) -> str:
 
     Raises jinja2.UndefinedError for a variable without a value, jinja2.TemplateNotFound for a wrong name.
     """
-    return _environment().get_template(template).render(managed=managed(f"files/{template}"), **values)
+    found = template_environment().get_template(template)
+    return found.render(managed=managed(f"files/{template}"), **values)
 
 
 def text(name: str) -> str:

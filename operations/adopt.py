@@ -10,12 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from settings import at
+
 from .dotenv import UnreadableDotenv, parse
 from .engine import Engine
 from .errors import ConfigurationError, OperationError
 from .machine import ready_engine
-from .paths import ROOT, stack_file
-from .stack import open_state, own_configuration, set_strings, set_values, store_secrets
+from .paths import stack_file
+from .stack import (
+    endpoint_of,
+    merged_configuration,
+    missing_settings,
+    open_state,
+    own_configuration,
+    set_strings,
+    set_values,
+    store_secrets,
+)
 from .steps import Steps
 from .table import grouped
 
@@ -146,13 +157,15 @@ class _Adopt:
             raise ConfigurationError(f"stack {self._name} does not exist; type: ./itqan init {self._name}")
         open_state(self._name, self._engine, self._steps)
         own = own_configuration(self._name, self._engine)
-        merged = _merged(own)
+        merged = merged_configuration(own)
         host = look_at(self._name, merged)
         found = found_secrets(merged, host)
         stored, unchanged = self._store(own, merged, found)
         differences = compare(merged, host)
         taken = self._take_over(differences)
-        return Adoption(self._name, stored, unchanged, differences, taken, self._missing())
+        return Adoption(
+            self._name, stored, unchanged, differences, taken, missing_settings(self._name, self._engine)
+        )
 
     def _store(
         self, own: Mapping[str, object], merged: Mapping[str, Any], found: Mapping[str, str]
@@ -190,29 +203,11 @@ class _Adopt:
         question = f"  Take the host's values over into {stack_file(self._name).name}? Type yes: "
         return input(question).strip() == "yes"
 
-    def _missing(self) -> list[str]:
-        from settings import SettingsError, load
-
-        try:
-            load(self._name, own_configuration(self._name, self._engine), ROOT)
-        except SettingsError as error:
-            return error.problems
-        return []
-
-
-def _merged(own: Mapping[str, object]) -> dict[str, Any]:
-    from settings import SettingsError, merged_config
-
-    try:
-        return merged_config(own, ROOT)
-    except SettingsError as error:
-        raise ConfigurationError(str(error)) from None
-
 
 def look_at(name: str, merged: Mapping[str, Any]) -> Host:
     """What the host of a stack says of itself, over one connection that pins its key. See `adopt_stack`."""
     from components.adoption import looks
-    from components.observation import Endpoint, Unreachable, observe
+    from components.observation import Unreachable, observe
 
     if merged.get("target") != "host":
         raise ConfigurationError(
@@ -221,13 +216,7 @@ def look_at(name: str, merged: Mapping[str, Any]) -> Host:
     connection = merged.get("connection") or {}
     if not (connection.get("host") and connection.get("hostKey") and merged.get("sshPrivateKey")):
         raise ConfigurationError(f"stack {name} does not know its server yet; type: ./itqan init {name}")
-    endpoint = Endpoint(
-        connection["host"],
-        int(connection.get("port", 22)),
-        connection.get("user", "deploy"),
-        str(merged["sshPrivateKey"]),
-        connection["hostKey"],
-    )
+    endpoint = endpoint_of(merged)
     try:
         states = asyncio.run(observe(endpoint, looks(merged)))
     except Unreachable as error:
@@ -241,7 +230,7 @@ def _host(name: str, merged: Mapping[str, Any], found: Mapping[str, str]) -> Hos
     owner = found[OWNER].removeprefix("owner ")
     if owner not in ("none", f"itqan/{name} {merged.get('id')}"):
         raise OperationError(f"the host belongs to stack {owner}; nothing was stored")
-    path = f"{_at(merged, 'application.path')}/.env"
+    path = f"{at(merged, 'application.path')}/.env"
     if not found[ENVIRONMENT]:
         raise OperationError(
             f"{path}: the host has none, so there is nothing to adopt; for a new server: ./itqan init {name}"
@@ -293,7 +282,7 @@ def _compare_made(merged: Mapping[str, Any], host: Host) -> list[Difference]:
     """Variables that other settings decide; one that only follows another can not be taken by itself."""
     found = []
     for name, (key, form) in MADE_FROM.items():
-        says, has = form.format(_at(merged, key)), host.variables.get(name, ABSENT)
+        says, has = form.format(at(merged, key)), host.variables.get(name, ABSENT)
         if says == has:
             continue
         takeable = form == "{}" and name != "REVERB_HOST" and has not in ("", ABSENT)
@@ -324,17 +313,10 @@ def _compare_variables(merged: Mapping[str, Any], host: Host) -> list[Difference
 def _compare_facts(merged: Mapping[str, Any], host: Host) -> list[Difference]:
     """Where the host itself differs; a branch and the commit that is checked out of it say the same."""
     facts = {key: value for key, value in host.facts.items() if key != COMMIT}
-    if host.facts.get(COMMIT) == _at(merged, "release.ref"):
+    if host.facts.get(COMMIT) == at(merged, "release.ref"):
         facts.pop("release.ref", None)
     return [
         Difference("host", key, ABSENT if says is None else str(says), has)
         for key, has in facts.items()
-        if str(says := _at(merged, key)) != has
+        if str(says := at(merged, key)) != has
     ]
-
-
-def _at(config: Mapping[str, Any], path: str) -> Any:
-    value: Any = config
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from .errors import OperationError
 from .machine import ready_engine
+from .questions import QUESTIONS
 from .stack import PRODUCTION, STAGING, ready_stack
 from .steps import Steps
 
@@ -87,7 +88,7 @@ def parity(arguments: argparse.Namespace) -> int:
 
 def init(arguments: argparse.Namespace) -> int:
     """Point a stack at a real server: host key, connection, secrets; exit status 2 if any is missing"""
-    from .init import QUESTIONS, Request, init_stack, parsed_secrets
+    from .init import Request, init_stack, parsed_secrets
 
     given = {q.option: getattr(arguments, q.key) for q in QUESTIONS if getattr(arguments, q.key) is not None}
     request = Request(
@@ -207,8 +208,6 @@ def _write(path: Path, text: str) -> None:
 
 
 def _init_options(parser: argparse.ArgumentParser) -> None:
-    from .init import QUESTIONS
-
     parser.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
     for question in QUESTIONS:
         parser.add_argument(f"--{question.option}", dest=question.key, metavar="VALUE", help=question.text)

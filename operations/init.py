@@ -12,11 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from settings import at
+
 from .engine import Engine
 from .errors import ConfigurationError, OperationError
 from .machine import ready_engine
-from .paths import ROOT, stack_file
-from .stack import PRODUCTION, open_state, own_configuration, set_values, store_secrets
+from .paths import stack_file
+from .questions import OF_RFC2136, QUESTIONS
+from .stack import (
+    PRODUCTION,
+    endpoint_of,
+    merged_configuration,
+    missing_settings,
+    open_state,
+    own_configuration,
+    set_values,
+    store_secrets,
+)
 from .steps import Steps
 
 # Seconds until a host that does not show its key counts as unreachable.
@@ -26,35 +38,6 @@ HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa
 LOGIN_KEY, TSIG = "sshPrivateKey", "tsigSecret"
 # The secret that a provider of DNS asks for.
 DNS_SECRETS = {"rfc2136": TSIG, "hostinger": "hostingerToken"}
-
-
-@dataclass(frozen=True)
-class Question:
-    """Something that `init` asks: the option that answers it, the key of the configuration, what it is."""
-
-    option: str
-    key: str
-    text: str
-
-
-QUESTIONS = (
-    Question("host", "connection.host", "name or address that SSH reaches the host by"),
-    Question("port", "connection.port", "port of its SSH server"),
-    Question("user", "connection.user", "who logs in: root on a bare host, else a user with sudo"),
-    Question("domain", "domain", "domain of the site"),
-    Question("ipv4", "server.ipv4", "IPv4 address that the domain's records point to"),
-    Question("email", "certificate.email", "address of the certificate's account"),
-    Question("repository", "release.repository", "git URL of the application"),
-    Question(
-        "dns-provider",
-        "dns.provider",
-        "who changes the zone: rfc2136 or hostinger (this stack), manual (you)",
-    ),
-    Question("dns-server", "dns.server", "rfc2136: IPv4 address of the zone's primary"),
-    Question("dns-key", "dns.keyName", "rfc2136: name of the TSIG key"),
-)
-# Asked for only with this provider.
-OF_RFC2136 = ("dns-server", "dns-key")
 
 
 @dataclass(frozen=True)
@@ -131,7 +114,7 @@ class _Init:
         set_values(self._name, self._engine, plain)
         self._store({**self._request.secrets, LOGIN_KEY: key})
         self._store({**self._generated(), **self._prompted()})
-        return self._missing()
+        return missing_settings(self._name, self._engine)
 
     def _store(self, secrets: Mapping[str, str]) -> None:
         if secrets:
@@ -155,12 +138,7 @@ class _Init:
         return self._values
 
     def _merged(self) -> dict[str, Any]:
-        from settings import SettingsError, merged_config
-
-        try:
-            return merged_config(self._own(), ROOT)
-        except SettingsError as error:
-            raise ConfigurationError(str(error)) from None
+        return merged_configuration(self._own())
 
     def _answers(self) -> dict[str, str]:
         """Values by key of the configuration: given as options, else asked for where somebody can answer."""
@@ -169,10 +147,10 @@ class _Init:
         if not self._asks:
             return answers
         for question in QUESTIONS:
-            provider = answers.get("dns.provider", _at(merged, "dns.provider"))
+            provider = answers.get("dns.provider", at(merged, "dns.provider"))
             if question.key in answers or (question.option in OF_RFC2136 and provider != "rfc2136"):
                 continue
-            known = _at(merged, question.key)
+            known = at(merged, question.key)
             said = input(f"  {question.text}{f' [{known}]' if known else ''}: ").strip()
             if said and said != str(known):
                 answers[question.key] = said
@@ -180,8 +158,8 @@ class _Init:
 
     def _place(self, answers: Mapping[str, str]) -> tuple[str, int]:
         merged = self._merged()
-        host = answers.get("connection.host") or _at(merged, "connection.host")
-        port = str(answers.get("connection.port") or _at(merged, "connection.port") or 22)
+        host = answers.get("connection.host") or at(merged, "connection.host")
+        port = str(answers.get("connection.port") or at(merged, "connection.port") or 22)
         if not host:
             raise ConfigurationError("itqan:connection.host: missing; say where the host is: --host ADDRESS")
         if not port.isdigit() or not 0 < int(port) < 65536:
@@ -191,7 +169,7 @@ class _Init:
     def _host_key(self, host: str, port: int) -> str:
         """The key that the host shows, once it is the pinned, the given or the confirmed one."""
         shown, fingerprint = _shown_host_key(host, port)
-        pinned = " ".join(str(_at(self._merged(), "connection.hostKey") or "").split()[:2])
+        pinned = " ".join(str(at(self._merged(), "connection.hostKey") or "").split()[:2])
         wanted = self._request.fingerprint
         if wanted is None and shown == pinned:
             self._steps.say(f"  host key of {host} port {port}: {fingerprint}, as pinned")
@@ -253,22 +231,16 @@ class _Init:
         Raises OperationError when it belongs to another stack.
         """
         from components.keys import UnreadableKey, public_key
-        from components.observation import Endpoint, Unreachable, observe
+        from components.observation import Unreachable, observe
         from components.unit import Unit, call
 
-        merged, connection = self._merged(), self._merged()["connection"]
-        environment = f"{_at(merged, 'application.path')}/.env"
+        merged = self._merged()
+        environment = f"{at(merged, 'application.path')}/.env"
         looks = [
             Unit("init/owner", "probe_owner", "", ""),
             Unit("init/environment", call("probe_file", environment), "", ""),
         ]
-        endpoint = Endpoint(
-            connection["host"],
-            int(connection.get("port", 22)),
-            connection.get("user", "deploy"),
-            str(merged[LOGIN_KEY]),
-            connection["hostKey"],
-        )
+        endpoint = endpoint_of(merged)
         try:
             owner, application = asyncio.run(observe(endpoint, looks))
             public = public_key(endpoint.private_key)
@@ -309,24 +281,8 @@ class _Init:
         from settings import missing_secrets
 
         merged = self._merged()
-        secret = DNS_SECRETS.get(str(_at(merged, "dns.provider")))
+        secret = DNS_SECRETS.get(str(at(merged, "dns.provider")))
         return [*missing_secrets(merged), *([secret] if secret and not merged.get(secret) else [])]
-
-    def _missing(self) -> list[str]:
-        from settings import SettingsError, load
-
-        try:
-            load(self._name, self._own(), ROOT)
-        except SettingsError as error:
-            return error.problems
-        return []
-
-
-def _at(config: Mapping[str, Any], path: str) -> Any:
-    value: Any = config
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _shown_host_key(host: str, port: int) -> tuple[str, str]:

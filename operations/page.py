@@ -7,13 +7,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from components.render import FILES, text
+from components.render import template_environment, text
 
 Tone = Literal["good", "bad", "warn", "info"]
 
@@ -94,7 +92,7 @@ def page(
     """
     style, script = text("report/report.css"), text("report/report.js")
     return (
-        _environment()
+        template_environment(autoescape=True, finalize=_visible)
         .get_template(TEMPLATE)
         .render(
             managed=f"made by itqan from files/{TEMPLATE}",
@@ -111,19 +109,6 @@ def page(
             total=len(rows),
             notes=[(heading, made) for heading, made in notes if made],
         )
-    )
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(FILES),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-        finalize=_visible,
     )
 
 

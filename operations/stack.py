@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .daemon import Daemon
 from .engine import Engine
@@ -15,6 +15,9 @@ from .machine import ready_engine
 from .paths import ROOT, stack_file
 from .stamp import Stamp
 from .steps import Steps
+
+if TYPE_CHECKING:
+    from components.observation import Endpoint
 
 # Stacks whose configuration is part of the project; any other one is a copy that extends STAGING.
 PRODUCTION, STAGING = "prod", "staging"
@@ -170,6 +173,41 @@ def own_configuration(name: str, engine: Engine) -> dict[str, object]:
     found = json.loads(engine.call("config", "--json", "--show-secrets", "--stack", name))
     own = {key.removeprefix("itqan:"): entry for key, entry in found.items() if key.startswith("itqan:")}
     return {key: entry.get("objectValue", entry.get("value")) for key, entry in own.items()}
+
+
+def merged_configuration(own: Mapping[str, object]) -> dict[str, Any]:
+    """A stack's own configuration over that of its bases. Raises ConfigurationError."""
+    from settings import SettingsError, merged_config
+
+    try:
+        return merged_config(own, ROOT)
+    except SettingsError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def missing_settings(name: str, engine: Engine) -> list[str]:
+    """What a stack's configuration still lacks, or has wrong, one line each."""
+    from settings import SettingsError, load
+
+    try:
+        load(name, own_configuration(name, engine), ROOT)
+    except SettingsError as error:
+        return error.problems
+    return []
+
+
+def endpoint_of(merged: Mapping[str, Any]) -> Endpoint:
+    """How a server is reached, of a merged configuration that may lack all else."""
+    from components.observation import Endpoint
+
+    connection = merged["connection"]
+    return Endpoint(
+        connection["host"],
+        int(connection.get("port", 22)),
+        connection.get("user", "deploy"),
+        str(merged["sshPrivateKey"]),
+        connection["hostKey"],
+    )
 
 
 def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, object]) -> bool:

@@ -3,7 +3,7 @@
 from .loading import SettingsError, load, merged_config, stack_file_config
 from .model import Settings
 from .parts import OwnerMode, Program
-from .rules import NAMESPACE
+from .rules import NAMESPACE, at
 from .secrets import BUNDLE, SECRET_VARIABLES, SECRETS, VARIABLES, Secret, missing_secrets
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Secret",
     "Settings",
     "SettingsError",
+    "at",
     "load",
     "merged_config",
     "missing_secrets",

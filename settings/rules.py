@@ -60,9 +60,9 @@ def _host_rules(config: Mapping[str, Any]) -> list[str]:
         "certificate.directory": "the ACME directory; Let's Encrypt's stands in Pulumi.prod.yaml",
     }
     problems = [
-        _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not _at(config, path)
+        _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not at(config, path)
     ]
-    if _at(config, "release.repository") == "sample" and _at(config, "environment.APP_ENV") == "production":
+    if at(config, "release.repository") == "sample" and at(config, "environment.APP_ENV") == "production":
         problems.append(
             _line("release.repository", "sample: would replace the application of a production server")
         )
@@ -71,11 +71,11 @@ def _host_rules(config: Mapping[str, Any]) -> list[str]:
 
 def _rfc2136_rules(config: Mapping[str, Any]) -> list[str]:
     """Dynamic updates need a primary, a key's name and its secret (RFC 2136, RFC 8945)."""
-    if config.get("target") != "host" or _at(config, "dns.provider") != "rfc2136":
+    if config.get("target") != "host" or at(config, "dns.provider") != "rfc2136":
         return []
     needed = {"dns.server": "the zone's primary", "dns.keyName": "the TSIG key's name"}
     problems = [
-        _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not _at(config, path)
+        _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not at(config, path)
     ]
     if not config.get("tsigSecret"):
         problems.append(f"pulumi config set --secret {NAMESPACE}:tsigSecret    # provider rfc2136 needs it")
@@ -85,12 +85,12 @@ def _rfc2136_rules(config: Mapping[str, Any]) -> list[str]:
 def _zone_rules(config: Mapping[str, Any]) -> list[str]:
     """The API needs a token; the domain lies in its zone."""
     problems = []
-    if _at(config, "dns.provider") == "hostinger" and not config.get("hostingerToken"):
+    if at(config, "dns.provider") == "hostinger" and not config.get("hostingerToken"):
         problems.append(
             f"pulumi config set --secret {NAMESPACE}:hostingerToken    # provider hostinger needs it, "
             "from hpanel.hostinger.com/profile/api"
         )
-    domain, zone = config.get("domain"), _at(config, "dns.zone")
+    domain, zone = config.get("domain"), at(config, "dns.zone")
     if zone and domain != zone and not str(domain).endswith(f".{zone}"):
         problems.append(_line("dns.zone", f"{zone!r}: allowed: {domain}, or a zone that it lies in"))
     return problems
@@ -100,10 +100,11 @@ def _line(path: str, text: str) -> str:
     return f"{NAMESPACE}:{path}: {text}"
 
 
-def _at(config: Mapping[str, Any], path: str) -> Any:
+def at(config: Mapping[str, Any], path: str) -> Any:
+    """What a configuration has at a dotted path; None where it has nothing."""
     value: Any = config
     for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
+        value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 

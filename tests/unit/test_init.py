@@ -11,7 +11,8 @@ import asyncssh
 import pytest
 
 from operations.errors import ConfigurationError, OperationError
-from operations.init import QUESTIONS, _read_key, _shown_host_key, parsed_secrets
+from operations.init import _read_key, _shown_host_key, parsed_secrets
+from operations.questions import QUESTIONS
 from settings import stack_file_config
 
 ROOT = Path(__file__).resolve().parents[2]
