@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from .fields import (
     AbsolutePath,
@@ -186,6 +186,24 @@ class Certificate(Part):
     lineage: str = text(r"[A-Za-z0-9.-]+", "a certbot lineage name")
     email: Email
     directory: HttpsUrl | None = Field(None, description="the ACME directory, https://…; a copy has its own")
+
+
+class Rotation(Part):
+    """A change of one secret that is under way (operations/rotate.py); the configuration has the new one.
+
+    of        which secret
+    previous  the old one, while the host still accepts it
+    pending   the new one, while the host is only made to accept it
+    """
+
+    of: Literal["db", "app-key", "redis", "ssh"]
+    previous: SecretStr | None = None
+    pending: SecretStr | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the host has to accept two values."""
+        return bool(self.previous or self.pending)
 
 
 class Dns(Part):
