@@ -96,8 +96,8 @@ def _schema(settings: Settings, service: str) -> Unit:
 def _password_statements(settings: Settings, service: str, host: str) -> str:
     """What gives an account its password, and its old one too while that still has to work.
 
-    MySQL 8.0.14 keeps one more password with RETAIN CURRENT PASSWORD (reference manual, 8.2.15 "Dual Password Support"),
-    MariaDB a list of ways to log in (ALTER USER, "IDENTIFIED VIA … OR …").
+    MySQL 8.0.14 keeps one more with RETAIN CURRENT PASSWORD (reference manual, "Dual Password Support"),
+    MariaDB has a list of ways to log in (ALTER USER, "IDENTIFIED VIA … OR …").
     """
     user, previous = f"'{settings.database.user}'@'{host}'", settings.previous("db")
     password = _quoted(settings.database_password.get_secret_value())
@@ -106,7 +106,9 @@ def _password_statements(settings: Settings, service: str, host: str) -> str:
     if service != "mysql":
         if previous is None:
             return f"{create}{alter};\n"
-        ways = " OR ".join(f"mysql_native_password USING PASSWORD({p})" for p in (password, _quoted(previous)))
+        ways = " OR ".join(
+            f"mysql_native_password USING PASSWORD({p})" for p in (password, _quoted(previous))
+        )
         return f"{create}ALTER USER {user} IDENTIFIED VIA {ways};\n"
     if previous is None:
         return f"{create}{alter};\nALTER USER {user} DISCARD OLD PASSWORD;\n"
@@ -118,7 +120,8 @@ def _password_statements(settings: Settings, service: str, host: str) -> str:
     retain = _quoted(f"{alter} RETAIN CURRENT PASSWORD")
     return (
         f"{create}SET @change = IF(({kept}), 'DO 0', {retain});\n"
-        "PREPARE change_password FROM @change;\nEXECUTE change_password;\nDEALLOCATE PREPARE change_password;\n"
+        "PREPARE change_password FROM @change;\nEXECUTE change_password;\n"
+        "DEALLOCATE PREPARE change_password;\n"
     )
 
 

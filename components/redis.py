@@ -1,4 +1,4 @@
-"""Redis: the distribution's own configuration, as the document says; a password where the settings have one."""
+"""Redis: the distribution's own configuration, as the document says; a password where there is one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def _passwords(settings: Settings, password: str) -> list[str]:
 
 def _login(settings: Settings, password: str) -> Unit:
     """How root's own tools log in: whichever password Redis knows yet."""
-    content = "".join(f"AUTH {ACCOUNT} {_word(known)}\n" for known in _passwords(settings, password))
+    logins = [f"AUTH {ACCOUNT} {_word(known)}\n" for known in _passwords(settings, password)]
+    content = f"ECHO {_word(managed('components/redis.py'))}\n{''.join(logins)}"
     return file_unit("redis/login", LOGIN, content, mode="600", secret=True)
 
 

@@ -200,6 +200,9 @@ def _keys(settings: Settings) -> tuple[str, ...]:
     # root's too: the first `up` of a bare server logs in as root
     made = [f"key {name} * {stack_key}" for name in dict.fromkeys((user, deploy, "root"))]
     made += [f"key {deploy} * {fingerprint(key)}" for key in settings.server.authorized_keys]
+    if settings.rotation and settings.rotation.of == "ssh":  # the other key of a change that is under way
+        changing = settings.rotation.previous or settings.rotation.pending
+        made += [f"key * {fingerprint(public_key(changing.get_secret_value()))}"] if changing else []
     return tuple(_brackets(line) for line in made)
 
 

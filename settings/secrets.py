@@ -44,8 +44,8 @@ NOWHERE: frozenset[str] = frozenset()
 
 # The key under which a copy keeps the secrets made for it: one encrypted JSON object of them.
 BUNDLE = "secrets"
-# Secrets that are objects. Further variables of .env by name, in the bundle or as a key of its own; and a change of
-# one secret that is under way, always in the bundle.
+# Secrets that are objects. Further variables of .env by name, in the bundle or as a key of its own; and a
+# change of one secret that is under way, always in the bundle.
 VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
 SECRETS: dict[str, Secret] = {
@@ -58,7 +58,7 @@ SECRETS: dict[str, Secret] = {
     "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
     "appKey": Secret("APP_KEY of the application (base64:…)", BOTH, _app_key),
     "databasePassword": Secret("DB_PASSWORD", BOTH, lambda: randomness.token_urlsafe(24)),
-    "previousAppKeys": Secret("APP_PREVIOUS_KEYS: old APP_KEYs that stay readable, comma by comma", NOWHERE),
+    "previousAppKeys": Secret("APP_PREVIOUS_KEYS: old keys, which still read; with commas", NOWHERE),
     "redisPassword": Secret("REDIS_PASSWORD", NOWHERE, lambda: randomness.token_urlsafe(24)),
     "reverbAppId": Secret("REVERB_APP_ID", BOTH, lambda: str(100000 + randomness.randbelow(900000))),
     "reverbAppKey": Secret("REVERB_APP_KEY", BOTH, lambda: randomness.token_hex(10)),

@@ -177,15 +177,16 @@ probe_schema() {
     local name=$1 user=$2 host grantee statements second="mysql.user WHERE JSON_CONTAINS_PATH(IFNULL(User_attributes, '{}'), 'one', \
 '\$.additional_password')"
     shift 2
-    if [ -x /usr/sbin/mariadbd ]; then second="mysql.global_priv WHERE JSON_LENGTH(Priv, '\$.auth_or') > 1"; fi
+    if [ -x /usr/sbin/mariadbd ]; then second="mysql.global_priv WHERE 1 < JSON_LENGTH(Priv, '\$.auth_or')"; fi
     statements="SELECT CONCAT('database $name ', IFNULL((SELECT default_character_set_name FROM information_schema.schemata \
 WHERE schema_name = '$name'), 'absent'));"
     for host; do
         grantee="\\'$user\\'@\\'$host\\'"
         statements+="SELECT CONCAT('account $user@$host ', IFNULL((SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY 1) FROM \
 information_schema.user_privileges WHERE grantee = '$grantee'), 'absent'), IFNULL((SELECT GROUP_CONCAT(entry ORDER BY entry SEPARATOR '') \
-FROM (SELECT CONCAT(' ', name, IF(SUM(fits) = 18, ':ALL', ':SOME')) AS entry FROM (SELECT REPLACE(table_schema, '\\\\_', '_') AS name, \
-privilege_type IN ($SCHEMA_PRIVILEGES) AS fits FROM information_schema.schema_privileges WHERE grantee = '$grantee') AS granted GROUP BY name) AS entries), ''));\
+FROM (SELECT CONCAT(' ', name, IF(SUM(fits) = 18, ':ALL', ':SOME')) AS entry FROM (SELECT REPLACE(table_schema, '\\\\_', '_') AS \
+name, privilege_type IN ($SCHEMA_PRIVILEGES) AS fits FROM information_schema.schema_privileges WHERE grantee = '$grantee') AS granted \
+GROUP BY name) AS entries), ''));\
 SELECT 'account $user@$host has a second password' FROM $second AND user = '$user' AND host = '$host';"
     done
     sql "$statements"
@@ -316,6 +317,16 @@ probe_login_keys() {
         if grep -qsF -- "$key" "$(getent passwd "$user" | cut -d: -f6)/.ssh/authorized_keys"; then found+=" $user"; fi
     done
     printf 'key logs in as%s\n' "${found:- nobody}"
+}
+
+# probe_added_key OLD NEW USER…: whether a key logs in wherever another one does
+probe_added_key() {
+    local old=$1 new=$2 file
+    shift 2
+    for file in $(login_files "$@"); do
+        if grep -qF -- "$old" "$file" && ! grep -qF -- "$new" "$file"; then printf 'new key not in %s\n' "$file"; return; fi
+    done
+    printf 'new key logs in where the old one does\n'
 }
 
 # probe_listening PORT: whether a TCP port is open on loopback only

@@ -269,7 +269,7 @@ def test_secrets_do_not_show_in_printed_settings(any_settings: Settings, secrets
 
 
 def test_secrets_do_not_show_in_refusals(config: Config, root: Path, secrets: dict[str, str]) -> None:
-    nested = {name: [secrets[name]] for name in SECRETS}
+    nested = {name: [secrets.get(name, "geheim")] for name in SECRETS}
     text = "\n".join(problems(config("prod", domain="?", **nested), root))
     assert text.count("(secret)") == len(SECRETS)
     assert "geheim" not in text
