@@ -22,7 +22,7 @@ from components.observation import Endpoint, Unreachable, observe
 from components.render import probe_library
 from components.unit import Unit
 from settings import SECRETS
-from tests.e2e.copy import ROOT, itqan, poll, pulumi_environment
+from tests.e2e.copy import ROOT, itqan, poll, pulumi
 from tests.sentinel import (
     APPLICATION,
     KNOW,
@@ -108,16 +108,7 @@ class Story:
 
     def learn(self) -> dict[str, str]:
         """The secrets as the configuration has them now."""
-        shown = json.loads(
-            subprocess.run(
-                ["pulumi", "config", "--show-secrets", "--json", "--stack", self.vps.stack],
-                cwd=ROOT,
-                env={**os.environ, **pulumi_environment()},
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-        )
+        shown = json.loads(pulumi("config", "--show-secrets", "--json", "--stack", self.vps.stack).stdout)
         bundle = json.loads(shown["itqan:secrets"]["value"]) if "itqan:secrets" in shown else {}
         values = {name: value for name, value in bundle.items() if isinstance(value, str)}
         rotation = bundle.get("rotation") or {}
@@ -235,26 +226,13 @@ def test_init_up_and_all_other_runs(story: Story, tmp_path: Path) -> None:
     place = ["--host", vps.server.address, "--user", "root", "--key", str(vps.key)]
     done = story.note("init", vps.init(*place, "--host-key", vps.fingerprint(), "--secrets", stdin=given))
     assert done.returncode == 0, done.stdout + done.stderr
-    subprocess.run(
-        [
-            *"pulumi config set --secret --stack".split(),
-            STACK,
-            "--path",
-            f"itqan:environmentSecrets.{VARIABLE}",
-        ],
-        cwd=ROOT,
-        env={**os.environ, **pulumi_environment()},
-        input="sentinel-payment-secret",
-        text=True,
-        check=True,
-        capture_output=True,
-    )
+    variable = ["--path", "--secret", f"itqan:environmentSecrets.{VARIABLE}"]
+    pulumi("config", "set", "--stack", STACK, *variable, stdin="sentinel-payment-secret")
     assert story.note("up", vps.up(check=False)).returncode == 0, story.told["up"]
     vps.set("connection.user", "deploy")
     story.note("up as deploy", vps.up())
-    vps.server.bash(
-        f"rm {APPLICATION}/.env /etc/itqan/database.cnf /etc/letsencrypt/rfc2136.ini /home/deploy/.ssh/itqan_deploy"
-    )
+    written = f"{APPLICATION}/.env /etc/itqan/database.cnf /etc/letsencrypt/rfc2136.ini"
+    vps.server.bash(f"rm {written} /home/deploy/.ssh/itqan_deploy")
     story.note("preview", itqan("preview", "--diff", "--stack", STACK, check=False))
     page = tmp_path / "audit.html"
     story.note("audit", itqan("audit", STACK, "--html", str(page), check=False))
@@ -356,8 +334,9 @@ def test_application_key(story: Story) -> None:
     assert story.php(f'echo decrypt("{value}");') == "kept"
     assert story.session(story.cookie(cookie)) == session
     read = (
-        f'$old = new Illuminate\\Encryption\\Encrypter(base64_decode(substr(config("app.previous_keys")[0], 7)), '
-        f'"AES-256-CBC"); try {{ $old->decrypt("{unquote(story.cookie())}", false); echo "old"; }} '
+        '$old = base64_decode(substr(config("app.previous_keys")[0], 7)); '
+        '$reader = new Illuminate\\Encryption\\Encrypter($old, "AES-256-CBC"); '
+        f'try {{ $reader->decrypt("{unquote(story.cookie())}", false); echo "old"; }} '
         'catch (Throwable) { echo "new"; }'
     )
     assert story.php(read) == "new"
