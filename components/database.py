@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from settings import Settings
 
+from .digests import key
 from .part import Part
 from .platform import Platform
 from .render import managed
@@ -48,7 +49,7 @@ def _client(settings: Settings) -> Unit:
         f"[client]\nhost={database.host}\nport={database.port}\nuser={database.user}\n"
         f'password="{password}"\n'  # quoted: an option file takes # for a comment, a backslash for an escape
     )
-    return file_unit("database/client", CLIENT_FILE, content, mode="600", secret=True)
+    return file_unit("database/client", CLIENT_FILE, content, mode="600", key=key(settings))
 
 
 def _schema(settings: Settings, service: str) -> Unit:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from settings import Settings
 
+from .digests import key
 from .part import Part
 from .platform import Platform
 from .render import managed
-from .unit import Unit, call, file_line, file_unit, lines
+from .unit import Unit, call, file_unit, lines, secret_file_line
 
 LOGIN = "/etc/itqan/redis.login"
 CONFIGURATION = "/etc/redis/itqan.conf"
@@ -61,7 +62,7 @@ def _login(settings: Settings, password: str) -> Unit:
     """How root's own tools log in: whichever password Redis knows yet."""
     logins = [f"AUTH {ACCOUNT} {_word(known)}\n" for known in _passwords(settings, password)]
     content = f"ECHO {_word(managed('components/redis.py'))}\n{''.join(logins)}"
-    return file_unit("redis/login", LOGIN, content, mode="600", secret=True)
+    return file_unit("redis/login", LOGIN, content, mode="600", key=key(settings))
 
 
 def _password(settings: Settings, password: str) -> Unit:
@@ -70,9 +71,9 @@ def _password(settings: Settings, password: str) -> Unit:
     content = f"# {managed('components/redis.py')}\nrequirepass {_word(password)}\n"
     return Unit(
         name="redis/password",
-        probe=lines(call("probe_file", CONFIGURATION), call("probe_redis_password", host, port)),
+        probe=lines(call("probe_secret_file", CONFIGURATION), call("probe_redis_password", host, port)),
         expect=lines(
-            file_line(CONFIGURATION, "redis:redis", "640", content),
+            secret_file_line(CONFIGURATION, "redis:redis", "640", content, key(settings)),
             f"redis passwords {len(known)}",
             f"file /etc/redis/redis.conf include {CONFIGURATION}",
         ),

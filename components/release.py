@@ -12,6 +12,7 @@ from pathlib import Path
 
 from settings import SECRET_VARIABLES, Settings, SettingsError
 
+from . import digests
 from .part import Part
 from .platform import Platform
 from .redis import ACCOUNT
@@ -212,7 +213,7 @@ def _deploy_key(settings: Settings) -> Unit:
         settings.deploy_key.get_secret_value(),
         owner=f"{user}:{user}",
         mode="600",
-        secret=True,
+        key=digests.key(settings),
         then=f"{call('place', f'{path}_known_hosts', f'{user}:{user}', '644')} <<'END'\n{hosts}END",
         probe=call("probe_file", f"{path}_known_hosts"),
         expect=file_line(f"{path}_known_hosts", f"{user}:{user}", "644", hosts),
@@ -240,7 +241,7 @@ def _dotenv(settings: Settings) -> Unit:
         dotenv(settings),
         owner=row.owner,
         mode=row.mode,
-        secret=True,
+        key=digests.key(settings),
         removable=False,
         before=lines(
             call("refuse_unknown_variables", f"{root}/.env", *environment(settings)),

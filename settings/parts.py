@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from .fields import (
     AbsolutePath,
@@ -232,6 +233,18 @@ class Release(Part):
     )
     ref: GitRef = "main"
     known_hosts: list[SingleLine] = Field([], description="lines of ssh-keyscan for the repository's host")
+
+    @field_validator("repository", mode="before")
+    @classmethod
+    def _no_token_in_it(cls, repository: object) -> object:
+        """A URL stands in plain in configuration, state, messages, and in git's own files on the host."""
+        if re.match(r"https?://[^/]*@|ssh://[^/@]*:[^/@]*@", str(repository)):
+            raise ValueError(
+                "(a URL with a password or token in it): allowed: the URL without it, such as "
+                "git@host:owner/name.git, and a key that reads the repository as a secret: "
+                "pulumi config set --secret itqan:deployKey <FILE; the token was in plain sight: revoke it"
+            )
+        return repository
 
 
 class Staging(Part):

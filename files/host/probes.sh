@@ -13,6 +13,18 @@ probe_file() {
     done
 }
 
+# probe_secret_file PATH: the same; the digest is that of a key of the stack and the content, so that nobody who reads it can
+# try out what a short secret may be
+probe_secret_file() {
+    local digest
+    if [ -f "$1" ] && [ ! -L "$1" ]; then
+        digest=$(cat /etc/itqan/digest.key "$1" 2>/dev/null | sha256sum)
+        printf 'file %s %s keyed-sha256:%s\n' "$1" "$(stat -c '%U:%G %a' "$1")" "${digest%% *}"
+    else
+        printf 'file %s absent\n' "$1"
+    fi
+}
+
 # probe_directory PATH…: owner and mode of directories
 probe_directory() {
     local path

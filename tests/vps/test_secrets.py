@@ -188,7 +188,9 @@ class Story:
 
     def require_whole(self) -> None:
         """Nothing differs, on the host and in the state."""
-        poll(lambda: itqan("audit", self.vps.stack, check=False).returncode == 0, 30, "a clean audit")
+        poll(lambda: self.vps.audit()["differing"] == 0, 30, "an audit without a difference")
+        audit = itqan("audit", self.vps.stack, check=False)
+        assert audit.returncode == 0, audit.stdout
         shown = self.note("preview at the end", itqan("preview", "--stack", self.vps.stack, check=False))
         assert shown.returncode == 0, shown.stdout
 
