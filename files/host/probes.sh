@@ -492,9 +492,19 @@ probe_ref() {
     printf 'ref %s %s %s\n' "$1" "$2" "$(release_git "$1" rev-parse -q --verify "refs/heads/$2" 2>/dev/null || echo absent)"
 }
 
+# git_origin PATH: where a checkout comes from, without the token that somebody may have put into the URL
+git_origin() {
+    local url
+    url=$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null) || return
+    if [[ $url =~ ^(https?|ssh)://[^/]*@ ]] && [[ $url != ssh://* || $url =~ ^ssh://[^/@]*:[^/@]*@ ]]; then
+        url="${url%%://*}://(a token)@${url#*@}"
+    fi
+    printf '%s\n' "$url"
+}
+
 # probe_checkout PATH: a checkout's origin, and that modes do not count as changes in it
 probe_checkout() {
-    printf 'checkout %s origin %s\n' "$1" "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null || echo absent)"
+    printf 'checkout %s origin %s\n' "$1" "$(git_origin "$1" || echo absent)"
     printf 'checkout %s fileMode %s\n' "$1" "$(git config -f "$1/.git/config" core.fileMode 2>/dev/null || echo true)"
 }
 
@@ -589,7 +599,7 @@ probe_ini() { printf '%s=%s\n' "$3" "$(sed -nE "s/^$2[[:space:]]*=[[:space:]]*//
 
 # probe_git_facts ROOT: where the checkout comes from, its commit, and its branch (its commit where it is on none)
 probe_git_facts() {
-    printf 'release.repository=%s\n' "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null)"
+    printf 'release.repository=%s\n' "$(git_origin "$1")"
     printf 'commit=%s\n' "$(release_git "$1" rev-parse -q --verify HEAD)"
     printf 'release.ref=%s\n' "$(release_git "$1" symbolic-ref -q --short HEAD || release_git "$1" rev-parse -q --verify HEAD)"
 }
