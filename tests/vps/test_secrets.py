@@ -246,7 +246,6 @@ def test_init_up_and_all_other_runs(story: Story, tmp_path: Path) -> None:
     assert failed.returncode == 1
     story.note("up again", vps.up())
     assert story.note("adopt", itqan("adopt", STACK, check=False)).returncode == 0, story.told["adopt"]
-    assert story.note("adopt take", itqan("adopt", STACK, "--take", check=False)).returncode == 0
     story.require_whole()
 
 
