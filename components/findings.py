@@ -95,7 +95,7 @@ def _rotation(settings: Settings) -> list[Finding]:
     return [
         Finding(
             "Environment Configuration (.env)",
-            f"a change of a secret ({of}) is under way; until its end the old one may be valid beside the new one",
+            f"a change of a secret ({of}) is under way; until its end the old one may be valid too",
             f"./itqan rotate {settings.stack} {of}",
         )
     ]
