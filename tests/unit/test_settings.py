@@ -92,8 +92,8 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
         ),
         (
             {"redisPassword": "geheim", "environment": {"REDIS_USERNAME": "app"}},
-            "itqan:environment.REDIS_USERNAME: app: itqan:redisPassword is that of `default`; the password of "
-            "another one goes into itqan:environmentSecrets, as REDIS_PASSWORD",
+            "itqan:environment.REDIS_USERNAME: app: itqan:redisPassword is that of `default`; the password "
+            "of another one goes into itqan:environmentSecrets, as REDIS_PASSWORD",
         ),
         (
             {"rotation": {"of": "mail"}},
