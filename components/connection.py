@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -11,7 +11,7 @@ from pulumi_command import remote
 
 from settings import Settings, SettingsError
 
-from . import host, ledger, surroundings
+from . import host, ledger, record, surroundings
 from .keys import UnreadableKey
 from .observation import State, Unreachable, observe
 from .preflight import look, obstacles
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pulumi_docker as docker
 
 DIAL_ERRORS = 20  # refused connections until a command gives up: a container's sshd needs a second
-TOLD = 5  # unknown lines of one surrounding; audit has them all
+TOLD = 5  # lines of one kind; audit has them all
 
 
 class Target:
@@ -108,39 +108,63 @@ class Target:
 
     def _states(self) -> pulumi.Output[list[State] | None]:
         """Every unit as it is on the host; None when the settings say not to look."""
-        if not self.side.settings.observe:
+        observe = self.side.settings.observe
+        if not observe:
             pulumi.log.info("observation is off (itqan:observe): drift of the host is not shown")
             return pulumi.Output.from_input(None)
-        return self._ready.apply(self._look)
+        # what changes the host logs in there anyway, and has to know what the record cannot tell
+        as_observer = observe == "observer" and pulumi.runtime.is_dry_run()
+        return self._ready.apply(self._look_as_observer if as_observer else self._look)
 
     async def _look(self, _: str) -> list[State]:
-        started = time.monotonic()
-        try:
-            further = look(self.side.settings, self.side.platform, time.time())
-            states = await observe(
-                self.side.endpoint, [*self.side.looked, further], patience=30 if self._container else 0
+        side = self.side
+        further = look(side.settings, side.platform, time.time())
+        return await self._seen(observe(side.endpoint, [*side.looked, further], patience=self._patience))
+
+    async def _look_as_observer(self, _: str) -> list[State]:
+        return await self._seen(self._recorded())
+
+    async def _recorded(self) -> list[State]:
+        told = await record.ask(record.observer_endpoint(self.side.settings), patience=self._patience)
+        if unlike := told.unlike(self.side.looked):
+            more = f" and {len(unlike) - TOLD} more" if len(unlike) > TOLD else ""
+            pulumi.log.warn(
+                f"not observed, as the probe is another one in this program than at the last `up`: "
+                f"{', '.join(unlike[:TOLD])}{more}"
             )
+        return told.states(self.side.looked)
+
+    @property
+    def _patience(self) -> float:
+        return 30 if self._container else 0
+
+    async def _seen(self, looking: Awaitable[list[State]]) -> list[State]:
+        """What was found, told; raises pulumi.RunError when the host has to be left alone."""
+        started = time.monotonic()
+        settings = self.side.settings
+        try:
+            states = await looking
         except Unreachable as error:
             raise pulumi.RunError(
                 f"{error}\nTo preview without the host: pulumi config set itqan:observe false"
             ) from None
-        if found := obstacles(self.side.settings, states):
+        if found := obstacles(settings, states):
             raise pulumi.RunError(
                 "\n".join([f"host {self.side.endpoint.host} is left alone, nothing was changed:", *found])
             )
-        self._tell(states[: len(self.side.units)], time.monotonic() - started)
+        self._tell(states, time.monotonic() - started)
         self._warn(states)
         return states
 
     def _tell(self, states: list[State], seconds: float) -> None:
-        differ = sum(not state.healthy for state in states)
-        pulumi.log.info(
-            f"observed {len(states)} units in {seconds:.2f} s: {differ or 'none'} not as expected"
-        )
+        ours = {unit.name for unit in self.side.units}
+        units = [state for state in states if state.unit.name in ours]
+        differ = sum(not state.healthy for state in units)
+        pulumi.log.info(f"observed {len(units)} units in {seconds:.2f} s: {differ or 'none'} not as expected")
 
     def _warn(self, states: list[State]) -> None:
         """What nothing accounts for is no planned update: a person has to say whether it is right."""
-        unknown = surroundings.unknown(self.side.judged, states, self.side.settings)
+        unknown = surroundings.unknown(self.side.judged, states, self.side.settings.accepted)
         for item in unknown:
             pulumi.log.warn(
                 f"not of this stack: {item.name}: {'; '.join(item.lines[:TOLD])}{item.more(TOLD)}"
