@@ -287,6 +287,19 @@ probe_user() {
     done
 }
 
+# probe_locked_account USER: what an account is (comment, home, shell), whether a password opens it, and its groups beside
+# its own; a star is no password, and unlike an exclamation mark sshd does not take it for a closed account
+probe_locked_account() {
+    awk -F: -v user="$1" '
+        FILENAME == "/etc/passwd" && $1 == user {account = $5 ":" $6 ":" $7}
+        FILENAME == "/etc/shadow" && $1 == user {password = ($2 == "*" ? "none" : "set or closed")}
+        FILENAME == "/etc/group" && ("," $4 ",") ~ ("," user ",") {groups = groups " " $1}
+        END {
+            print "account", user, (account == "" ? "absent" : account)
+            print "account", user, "password", password, "groups" (groups == "" ? " none" : groups)
+        }' /etc/passwd /etc/shadow /etc/group 2>/dev/null
+}
+
 # probe_login_key USER KEY: whether a public key (type and data, no comment) logs in as the user
 probe_login_key() {
     if grep -qsF -- "$2" "$(getent passwd "$1" | cut -d: -f6)/.ssh/authorized_keys"; then
