@@ -14,6 +14,7 @@ from .unit import Unit, call, file_unit, lines
 
 RULES = "/etc/itqan/firewall.nft"
 FIREWALL = "itqan-firewall"
+UNDO = 60  # seconds until rules that nothing proved go again
 SSHD = "/etc/ssh/sshd_config.d/10-itqan.conf"
 UPGRADES = "/etc/apt/apt.conf.d/52itqan-upgrades"
 
@@ -25,6 +26,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
     return [
         _packages(platform),
         _sshd(settings),
+        _nftables(),
         _firewall(settings),
         _firewall_service(),
         _upgrades(),
@@ -72,6 +74,17 @@ def _sshd(settings: Settings) -> Unit:
     return replace(made, remove=call("release_sshd", SSHD))
 
 
+def _nftables() -> Unit:
+    """The distribution's service, which loads an owner's rules if any, leaves ours in force."""
+    made = file_unit(
+        "hardening/nftables",
+        "/etc/systemd/system/nftables.service.d/itqan.conf",
+        render("hardening/nftables.service.conf.j2", rules=RULES),
+        then="systemctl daemon-reload",
+    )
+    return replace(made, remove=lines(made.remove or "", "systemctl daemon-reload"))
+
+
 def rules(settings: Settings) -> str:
     """The file of nftables."""
     return render("hardening/firewall.nft.j2", ssh_port=settings.ssh_port)
@@ -96,7 +109,9 @@ def _firewall(settings: Settings) -> Unit:
     )
     undo = "nft delete table inet itqan 2>/dev/null || true"
     return replace(
-        made, apply=call("load_firewall", RULES, settings.ssh_port), remove=lines(undo, made.remove or "")
+        made,
+        apply=call("load_firewall", RULES, settings.ssh_port, UNDO),
+        remove=lines(undo, made.remove or ""),
     )
 
 

@@ -96,18 +96,18 @@ require_include() {
     fi
 }
 
-# load_firewall FILE PORT <RULES: the rules take effect, provided that they let in the connection over which this runs. Its
-# packets meet the rule for PORT before any other, and that rule does not ask whether a connection is new: the first one that
-# it counts proves that a new connection would get in as well. Without that proof what was loaded before comes back; a timer
-# of systemd sees to it where this process or the whole connection is gone by then. FILE, which the next boot reads, gets
-# only rules that were proved.
+# load_firewall FILE PORT SECONDS <RULES: the rules take effect, provided that they let in the connection over which this
+# runs. Its packets meet the rule for PORT before any other, and that rule does not ask whether a connection is new: the first
+# one that it counts proves that a new connection would get in as well. Without that proof what was loaded before comes back;
+# a timer of systemd sees to it, SECONDS later, where this process or the whole connection is gone by then. FILE, which the
+# next boot reads, gets only rules that were proved.
 load_firewall() {
-    local file=$1 port=$2 new=/run/itqan-firewall-new before=/run/itqan-firewall-before undo=itqan-firewall-undo
+    local file=$1 port=$2 seconds=$3 new=/run/itqan-firewall-new before=/run/itqan-firewall-before undo=itqan-firewall-undo
     cat >"$new"
     if ! nft -c -f "$new"; then refuse "firewall: nft refuses the rules, its words stand above; nothing was loaded"; fi
     { printf 'table inet itqan\ndelete table inet itqan\n'; nft list table inet itqan 2>/dev/null || true; } >"$before"
     systemctl stop -q "$undo.timer" 2>/dev/null || true
-    systemd-run -q --collect --unit="$undo" --on-active=60 --timer-property=AccuracySec=1s nft -f "$before"
+    systemd-run -q --collect --unit="$undo" --on-active="$seconds" --timer-property=AccuracySec=1s nft -f "$before"
     nft -f "$new"
     # the other side answers to this line with a packet
     say "firewall: loaded; it stays when a packet of this connection comes in by the rule for port $port"

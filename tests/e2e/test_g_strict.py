@@ -15,7 +15,7 @@ import urllib3
 
 from . import test_a_site as site
 from . import test_b_server as inside
-from .copy import ROOT, Copy, itqan, outputs, poll
+from .copy import ROOT, Copy, itqan, outputs, poll, pulumi
 from .test_c_changes import resources
 
 STACK = "e2e-strict"
@@ -25,16 +25,17 @@ PASSWORD = "sentinel-login-password"
 DROP_INS = "/etc/ssh/sshd_config.d"
 
 
-def configure(hardening: str) -> None:
-    """The stack's file."""
-    FILE.write_text(f"config:\n  itqan:extends: staging\n  itqan:hardening: {hardening}\n")
+def become(hardening: str) -> None:
+    """The profile changes as its owner would change it."""
+    pulumi("config", "set", "--stack", STACK, "itqan:hardening", hardening)
+    itqan("up", "--stack", STACK)
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """A copy as documented, on which a password opens the deploy user; then strict. Nothing of it is left."""
     itqan("down", "--yes", "--stack", STACK, check=False)
-    configure("documented")
+    FILE.write_text("config:\n  itqan:extends: staging\n")
     itqan("up", "--stack", STACK)
     found = outputs(STACK)
     root = tmp_path_factory.mktemp("authority") / "root.pem"
@@ -44,9 +45,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         f"echo deploy:{PASSWORD} | chpasswd; echo PasswordAuthentication yes >{DROP_INS}/20-open.conf\n"
         "systemctl reload ssh"
     )
-    assert password_opens(copy), "else a refusal proves nothing"
-    configure("strict")
-    itqan("up", "--stack", STACK)
+    poll(lambda: password_opens(copy), 10, "a login by password, without which a refusal proves nothing")
+    become("strict")
     yield copy
     itqan("down", "--yes", "--stack", STACK)
     FILE.unlink()
@@ -189,8 +189,10 @@ def test_what_an_application_does_works_in_the_sandbox(strict: Copy) -> None:
             "etc": False,
             "usr": False,
         }
-        seen = "cat /proc/$(pgrep -o -f '^php artisan queue:work')/root/tmp/strict-left"
-        assert strict.bash(seen) == "a request", "the workers have the same /tmp"
+        assert strict.bash("cat /tmp/strict-left") == "a request", "the scheduler finds it"
+        mounted = "awk '$5 == \"/tmp\" {print $3, $4}' /proc/%s/mountinfo"
+        places = [strict.bash(mounted % p) for p in ("1", "$(pgrep -x supervisord)", "$(pgrep -o php-fpm)")]
+        assert len(set(places)) == 1, "and so do the workers"
     finally:
         strict.bash(f"rm -f {page} {APPLICATION}/storage/app/strict-upload /tmp/strict-left")
 
@@ -232,7 +234,8 @@ NAMED = {
 def test_what_is_loosened_is_named_and_healed(strict: Copy) -> None:
     """By files that win over ours, too; with one restart of the database and none of Redis."""
     strict.bash(LOOSEN)
-    assert password_opens(strict) and is_open(strict, 3306) and is_open(strict, 6379)
+    poll(lambda: password_opens(strict), 10, "a login by password")
+    assert is_open(strict, 3306) and is_open(strict, 6379)
     report = json.loads(itqan("audit", "--json", "--stack", STACK, check=False).stdout)
     assert {unit["unit"] for unit in report["units"] if unit["state"] == "differs"} == NAMED
     started = "systemctl show -p ExecMainStartTimestampMonotonic --value redis-server"
@@ -291,7 +294,7 @@ def test_a_run_that_dies_with_such_rules_is_undone_by_the_timer(strict: Copy) ->
         "sed 's/dport 22 /dport 2222 /' /etc/itqan/firewall.nft >/run/locked-out\n"
         "owner=$(sed -n 's/^stack //p' /etc/itqan/stack)\n"
         "setsid /usr/local/sbin/itqan-converge \"$owner\" hardening/firewall 'echo no' yes "
-        "'load_firewall /etc/itqan/firewall.nft 2222' </run/locked-out 2>/run/locked-out.said &\n"
+        "'load_firewall /etc/itqan/firewall.nft 2222 15' </run/locked-out 2>/run/locked-out.said &\n"
         "until grep -q 'firewall: loaded' /run/locked-out.said; do sleep 0.1; done\n"
         "kill -9 -- -$!"
     )
@@ -307,16 +310,15 @@ def test_the_scheduler_has_run(strict: Copy) -> None:
 
 
 def test_back_to_documented_nothing_of_it_remains(strict: Copy) -> None:
-    configure("documented")
-    itqan("up", "--stack", STACK)
-    assert password_opens(strict)
+    become("documented")
+    poll(lambda: password_opens(strict), 10, "a login by password, as before")
     strict.bash("systemd-run -q --unit=stranger php -S 0.0.0.0:9999")
     poll(lambda: is_open(strict, 9999), 10, "a port that no firewall closes")
     strict.bash("systemctl stop stranger")
-    left = (
-        "ls -d /etc/systemd/system/itqan-* /etc/systemd/system/{nginx,supervisor}.service.d /etc/itqan/*.nft"
+    places = (
+        "/etc/systemd/system /etc/apt/apt.conf.d /etc/ssh/sshd_config.d/10-itqan.conf /etc/itqan/firewall.nft"
     )
-    assert strict.bash(f"{left} 2>/dev/null", check=False) == ""
+    assert strict.bash(f"find {places} -name '*itqan*' -type f 2>/dev/null", check=False) == ""
     assert strict.bash("apt-config dump APT::Periodic::Unattended-Upgrade") == ""
     assert strict.bash(f"sshd -T | grep ^x11forwarding; cat {DROP_INS}/01-loose.conf") == (
         "x11forwarding yes\nPasswordAuthentication yes\nLoginGraceTime 77"

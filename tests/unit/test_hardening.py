@@ -57,12 +57,12 @@ def test_other_tables_are_left_alone(strict: Settings, units_of: Units) -> None:
 
 
 def test_an_owner_s_firewall_stays_as_it_is(strict: Settings, units_of: Units) -> None:
-    """Neither its file nor its service is touched; ours loads after it, which begins with `flush ruleset`."""
+    """Its file is not touched; ours load after it, which begins and ends with `flush ruleset`."""
     units = [unit for name, unit in units_of(strict).items() if name.startswith("hardening/")]
     assert not [unit.name for unit in units if "/etc/nftables.conf" in f"{unit.apply}{unit.remove}"]
-    service = units_of(strict)["hardening/firewall-service"].payload or ""
-    for line in ("After", "PartOf", "ReloadPropagatedFrom"):
-        assert f"\n{line}=nftables.service\n" in service
+    service = units_of(strict)["hardening/nftables"].payload or ""
+    loads = re.findall(r"(?m)^Exec(\w+)=-/usr/sbin/nft -f /etc/itqan/firewall.nft$", service)
+    assert loads == ["StartPost", "Reload", "StopPost"]
 
 
 @pytest.mark.parametrize(("user", "permitted"), [("deploy", "no"), ("root", "prohibit-password")])
@@ -123,7 +123,7 @@ eval "$(declare -f load_firewall | sed "s|/run/|$PWD/|g; s|root:root|$ME|")"
 def load(bash: Bash, folder: Path, me: str, packets: str) -> tuple[int, list[str], str]:
     """Load rules on a host whose tools only note what they are asked for."""
     (folder / "rules").write_text("old\n")
-    result = bash(f'{NFT}\nload_firewall "$PWD/rules" 22', "new\n", PACKETS=packets, ME=me)
+    result = bash(f'{NFT}\nload_firewall "$PWD/rules" 22 60', "new\n", PACKETS=packets, ME=me)
     return result.returncode, (folder / "calls").read_text().splitlines(), result.stderr
 
 
