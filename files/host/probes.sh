@@ -333,12 +333,19 @@ probe_table() {
     if ! nft -s list table "$1" "$2" 2>/dev/null | sed 's/^[[:space:]]*//; /^$/d' | grep .; then printf 'table %s %s absent\n' "$1" "$2"; fi
 }
 
-# probe_sshd KEYWORD…: what sshd makes of all its files
+# probe_sshd: who gets in, as sshd reads all its files; and what a Match block says otherwise, for some users or addresses
 probe_sshd() {
-    local keyword
-    for keyword; do
-        printf 'sshd %s\n' "$(/usr/sbin/sshd -T 2>/dev/null | grep "^$keyword " || echo "$keyword unknown")"
-    done
+    awk '
+        FILENAME == ARGV[1] {
+            if ($1 ~ /^(passwordauthentication|kbdinteractiveauthentication|permitemptypasswords|permitrootlogin)$/) print "sshd", $1, $2
+            next
+        }
+        FNR == 1 {block = ""}
+        {sub(/^[ \t]+/, ""); sub(/[ \t]*=[ \t]*/, " "); gsub(/"/, ""); keyword = tolower($1)}
+        keyword == "match" {block = $0}
+        block != "" && tolower($2) == "yes" && keyword ~ /^((password|kbdinteractive|challengeresponse)authentication|permitemptypasswords|permitrootlogin)$/ {
+            print "sshd exception", FILENAME, block ":", $1, $2
+        }' <(/usr/sbin/sshd -T 2>/dev/null) /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null | LC_ALL=C sort
 }
 
 # probe_apt KEY…: what apt makes of all its configuration
