@@ -35,6 +35,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         *([_sandbox(settings, wanted)] if settings.is_strict else []),
         _files(wanted),
         *(_program(settings, program) for program in wanted),
+        *([_processes(settings, wanted)] if settings.is_rotating else []),
     ]
 
 
@@ -88,6 +89,18 @@ def _program(settings: Settings, program: Program) -> Unit:
         probe=lines(call("probe_program", program.name), call("probe_loaded", program.name, pattern, path)),
         expect=lines(f"program {program.name} RUNNING {program.processes}", f"loaded {program.name} current"),
         then=call("start_program", program.name, program.processes, pattern, path),
+    )
+
+
+def _processes(settings: Settings, wanted: list[Program]) -> Unit:
+    """While a secret is being changed: who read the old one is gone before the old one stops working."""
+    root = settings.application.path
+    names = [program.name for program in wanted]
+    return Unit(
+        name="supervisor/processes",
+        probe=call("probe_processes", root),
+        expect="processes with an older configuration none",
+        apply=call("renew_processes", root, settings.php.version, *names),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
+
 NAMESPACE = "itqan"
 
 
@@ -26,6 +28,10 @@ def _variable_rules(config: Mapping[str, Any]) -> list[str]:
     return [
         _line(f"environment.{name}", "is one of itqan:environmentSecrets too; keep one of the two")
         for name in sorted(set(plain) & set(secret))
+    ] + [
+        _line(f"environmentSecrets.{variable}", f"is the secret itqan:{name} too; keep that one")
+        for variable in sorted(OPTIONAL_VARIABLES & set(secret))
+        if config.get(name := SECRET_VARIABLES[variable])
     ]
 
 

@@ -44,8 +44,9 @@ NOWHERE: frozenset[str] = frozenset()
 
 # The key under which a copy keeps the secrets made for it: one encrypted JSON object of them.
 BUNDLE = "secrets"
-# The one secret that is an object: further variables of .env by name. In the bundle, or a key of its own.
-VARIABLES = "environmentSecrets"
+# Secrets that are objects. Further variables of .env by name, in the bundle or as a key of its own; and a
+# change of one secret that is under way, always in the bundle.
+VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
@@ -58,6 +59,8 @@ SECRETS: dict[str, Secret] = {
     "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
     "appKey": Secret("APP_KEY of the application (base64:…)", BOTH, _app_key),
     "databasePassword": Secret("DB_PASSWORD", BOTH, lambda: randomness.token_urlsafe(24)),
+    "previousAppKeys": Secret("APP_PREVIOUS_KEYS: old keys, which still read; with commas", NOWHERE),
+    "redisPassword": Secret("REDIS_PASSWORD", NOWHERE, lambda: randomness.token_urlsafe(24)),
     "reverbAppId": Secret("REVERB_APP_ID", BOTH, lambda: str(100000 + randomness.randbelow(900000))),
     "reverbAppKey": Secret("REVERB_APP_KEY", BOTH, lambda: randomness.token_hex(10)),
     "reverbAppSecret": Secret("REVERB_APP_SECRET", BOTH, lambda: randomness.token_hex(16)),
@@ -72,7 +75,9 @@ SECRETS: dict[str, Secret] = {
 # Variables of .env that are secrets of their own, by name of the secret.
 SECRET_VARIABLES = {
     "APP_KEY": "appKey",
+    "APP_PREVIOUS_KEYS": "previousAppKeys",
     "DB_PASSWORD": "databasePassword",
+    "REDIS_PASSWORD": "redisPassword",
     "REVERB_APP_ID": "reverbAppId",
     "REVERB_APP_KEY": "reverbAppKey",
     "REVERB_APP_SECRET": "reverbAppSecret",
@@ -81,6 +86,8 @@ SECRET_VARIABLES = {
     "LIVEKIT_API_KEY": "livekitApiKey",
     "LIVEKIT_API_SECRET": "livekitApiSecret",
 }
+# Those that the document does not have: a plain value, such as `null`, may stand in their place.
+OPTIONAL_VARIABLES = frozenset({"APP_PREVIOUS_KEYS", "REDIS_PASSWORD"})
 
 
 def missing_secrets(config: Mapping[str, object]) -> list[str]:

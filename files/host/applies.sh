@@ -203,6 +203,59 @@ ensure_charset() {
     if [ "$(probe_schema "$1" '')" != "database $1 $2" ]; then sql "ALTER DATABASE \`$1\` CHARACTER SET $2"; fi
 }
 
+# ensure_grants SCHEMA USER HOST…: everything in the schema and nothing outside; accounts that have it keep it throughout
+ensure_grants() {
+    local schema=$1 user=$2 host
+    shift 2
+    for host; do
+        if probe_schema "$schema" "$user" "$host" | grep -qxF "account $user@$host USAGE $schema:ALL"; then continue; fi
+        # in a GRANT an underscore stands for any character
+        sql_root -e "REVOKE ALL PRIVILEGES, GRANT OPTION FROM '$user'@'$host'; \
+GRANT ALL PRIVILEGES ON \`${schema//_/\\_}\`.* TO '$user'@'$host'" </dev/null
+    done
+}
+
+# renew_processes ROOT PHP-VERSION PROGRAM…: no process of the application goes on with an older configuration than the cached
+# one; requests and jobs that are under way come to their end
+renew_processes() {
+    local root=$1 version=$2 service=php$2-fpm program
+    shift 2
+    if ! wait_until 15 old_enough "$root/bootstrap/cache/config.php"; then refuse "$root: its cached configuration is of the future"; fi
+    note_patience "php-fpm$version" "$service" "/etc/php/$version/fpm/pool.d/www.conf"
+    reload_fpm "$version" "$service" 'php-fpm: pool www' "$root/bootstrap/cache/config.php"
+    # workers end by themselves, after the job they are at
+    if wait_until 15 processes_renewed "$root"; then return; fi
+    for program; do supervisorctl restart "$program:*" >&2; done
+    if ! wait_until 60 processes_renewed "$root"; then refuse "$(probe_processes "$root")"; fi
+}
+old_enough() { (($(date +%s) > $(stat -c %Y "$1") + 3)); }
+processes_renewed() { [ "$(probe_processes "$1")" = 'processes with an older configuration none' ]; }
+
+# add_login_key OLD NEW USER…: where the old key logs in, the new one does too, under the same conditions
+add_login_key() {
+    local old=$1 new=$2 file
+    shift 2
+    for file in $(login_files "$@"); do
+        if ! grep -qF -- "$old" "$file" || grep -qF -- "$new" "$file"; then continue; fi
+        awk -v old="$old" -v new="$new" '{print} at = index($0, old) {print substr($0, 1, at - 1) new}' "$file" | rewrite_login_keys "$file"
+    done
+}
+# remove_login_key KEY USER…: nobody logs in with it any more
+remove_login_key() {
+    local key=$1 file
+    shift
+    for file in $(login_files "$@"); do
+        if grep -qF -- "$key" "$file"; then { grep -vF -- "$key" "$file" || true; } | rewrite_login_keys "$file"; fi
+    done
+}
+rewrite_login_keys() {
+    cat >"$1.itqan"
+    chown "$(stat -c %U:%G "$1")" "$1.itqan"
+    chmod "$(stat -c %a "$1")" "$1.itqan"
+    sync "$1.itqan"
+    mv -f "$1.itqan" "$1"
+}
+
 # start_program NAME PROCESSES PATTERN FILE: Supervisor runs the program as its file says
 start_program() {
     local name=$1 processes=$2
@@ -357,4 +410,42 @@ print_root() {
             return
         fi
     done
+}
+
+# redis_answers HOST PORT
+redis_answers() { [ "$(ask_redis "$1" "$2" ping)" = PONG ]; }
+
+# require_redis_password HOST PORT FILE <WORDS-AND-CONTENT: the passwords that open Redis, a quoted word a line, then the content
+# of FILE, which redis.conf includes and which makes the first one last. It takes effect at once, for connections that come.
+require_redis_password() {
+    local host=$1 port=$2 file=$3 line words=() content=''
+    while IFS= read -r line; do
+        if [[ $line = \"* ]]; then words+=("$line"); else content+=$line$'\n'; fi
+    done
+    printf '%s' "$content" | place "$file" redis:redis 640
+    if ! grep -qx "include $file" /etc/redis/redis.conf; then
+        keep_copy /etc/redis/redis.conf
+        { cat /etc/redis/redis.conf; printf 'include %s\n' "$file"; } | rewrite_redis_conf
+    fi
+    if ((${#words[@]} > 1)); then
+        line="acl setuser default ${words[*]/#\"/\">}"
+    else
+        line="config set requirepass ${words[0]}"
+    fi
+    if [ "$(ask_redis "$host" "$port" "$line")" != OK ]; then
+        say 'Redis knows another password than this stack: it is started anew with that of its file'
+        systemctl restart redis-server
+        if ! wait_until 10 redis_answers "$host" "$port"; then refuse "Redis does not let this stack in: see \`journalctl -u redis-server\`"; fi
+    fi
+}
+rewrite_redis_conf() {
+    local file=/etc/redis/redis.conf
+    place "$file" "$(stat -c '%U:%G' "$file")" "$(stat -c '%a' "$file")"
+}
+
+# open_redis HOST PORT FILE: nobody is asked for a password any more
+open_redis() {
+    if [ "$(ask_redis "$1" "$2" config set requirepass '""')" != OK ]; then refuse 'Redis does not let this stack in'; fi
+    grep -vx "include $3" /etc/redis/redis.conf | rewrite_redis_conf
+    rm -f "$3"
 }

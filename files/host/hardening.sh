@@ -44,16 +44,16 @@ bind_redis() {
     at=$(probe_listening "$port" | sed -E 's/.* //; s/[][]//g')
     { grep -viE '^[[:space:]]*(bind|protected-mode)[[:space:]]' "$file"; printf 'bind %s\nprotected-mode yes\n' "$host"; } \
         | place "$file" "$(stat -c '%U:%G' "$file")" "$(stat -c '%a' "$file")"
-    redis-cli -h "$at" -p "$port" config set bind "$host" >/dev/null || true
-    redis-cli -h "$host" -p "$port" config set protected-mode yes >/dev/null || true
+    ask_redis "$at" "$port" "config set bind $host" >/dev/null || true
+    ask_redis "$host" "$port" "config set protected-mode yes" >/dev/null || true
     if ! wait_until 1 not_exposed "$port"; then
         # without a line `save` in its file Redis ends without writing what it has in memory: sessions, queued jobs
-        if [ "$(redis-cli -h "$at" -p "$port" save 2>&1)" != OK ]; then
+        if [ "$(ask_redis "$at" "$port" save)" != OK ]; then
             refuse "Redis has to be restarted to listen on $host only, and does not write what it has in memory before; \
 see \`redis-cli -h $at -p $port save\`, then: systemctl restart redis-server"
         fi
         systemctl restart redis-server
-        wait_until 10 redis-cli -h "$host" -p "$port" ping
+        wait_until 10 redis_answers "$host" "$port"
     fi
     refuse_exposed "$port" redis-server "\`redis-cli -p $port config get bind\`"
 }

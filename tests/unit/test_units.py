@@ -124,7 +124,7 @@ def test_every_secret_of_the_server_reaches_it(prod_units: dict[str, Unit], secr
 
 
 def test_payloads_with_secrets(prod_units: dict[str, Unit], staging_units: dict[str, Unit]) -> None:
-    always = {"database/client", "database/schema", "release/env", "release/deploy-key"}
+    always = {"host/digest-key", "database/client", "database/schema", "release/env", "release/deploy-key"}
     copy = {"certificates/credentials", "dns/records"}
     assert {name for name, unit in prod_units.items() if unit.secret} == always
     assert {name for name, unit in staging_units.items() if unit.secret} == always | copy
