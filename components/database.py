@@ -35,7 +35,7 @@ def _address(settings: Settings, service: str) -> Unit:
         name="database/address",
         probe=call("probe_exposed", database.port),
         expect=f"port {database.port} not exposed",
-        apply=lines(call("place", path, "root:root", "644"), call("systemctl", "restart", service)),
+        apply=call("bind_database", service, database.host, database.port, path),
         payload=content,
     )
 

@@ -61,8 +61,10 @@ def preview(arguments: argparse.Namespace) -> int:
 def audit(arguments: argparse.Namespace) -> int:
     """Compare every unit with the host, without the engine, changing nothing; exit status 2 if any differs"""
     from .audit import audit_stack
+    from .observed import audit_with_key
 
-    report = audit_stack(arguments.stack, Steps())
+    key = arguments.observer_key
+    report = audit_with_key(arguments.stack, key) if key else audit_stack(arguments.stack, Steps())
     if arguments.html:
         from .pages import audit_page
 
@@ -182,6 +184,8 @@ def _parser() -> Parser:
     comparison = command(audit)
     # Suppressed, so that its absence leaves the option's value.
     comparison.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
+    text = "compare with what the last `up` left, with the observer's key alone (- for standard input)"
+    comparison.add_argument("--observer-key", metavar="FILE", type=Path, help=text)
     _as_page(comparison)
     pair = command(parity, of_stack=False)
     pair.add_argument("first", metavar="STACK", help="for example prod")

@@ -38,12 +38,12 @@ HeaderValue = Annotated[
 HeaderName = Annotated[str, text(r"[A-Za-z0-9-]+", "a header name")]
 FileName = Annotated[str, text(r"[A-Za-z0-9._-]+\.conf", "a file name that ends in .conf")]
 GitRef = Annotated[str, text(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}", "a branch, a tag or a commit")]
+PUBLIC_KEY = r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/=]+(?: \S+)?"
 HostKey = Annotated[
-    str,
-    text(
-        r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/=]+(?: \S+)?",
-        "a public host key, ed25519 or ECDSA (an RSA key fails in Pulumi's plugin)",
-    ),
+    str, text(PUBLIC_KEY, "a public host key, ed25519 or ECDSA (an RSA key fails in Pulumi's plugin)")
+]
+LoginKey = Annotated[
+    str, text(PUBLIC_KEY, "a public SSH key, ed25519 or ECDSA, as in a file that ends in .pub")
 ]
 Email = Annotated[str, text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
 SingleLine = Annotated[str, text(r"[^\x00-\x1f\x7f]*", "one line of text")]

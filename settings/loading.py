@@ -100,7 +100,7 @@ def stack_file_config(path: Path) -> dict[str, Any]:
 _SECURE = object()
 
 # How pydantic names the branch of a union in the path of an error.
-UNION_BRANCHES = ("literal[", "lax-or-strict[", "function-")
+UNION_BRANCHES = ("literal[", "lax-or-strict[", "function-", "bool")
 
 
 def _without_secure(value: Any) -> Any:

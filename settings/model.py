@@ -26,6 +26,7 @@ from .parts import (
     Database,
     Dns,
     Nginx,
+    Observer,
     OwnerMode,
     Part,
     Permissions,
@@ -73,11 +74,12 @@ class Settings(Part):
     target: Literal["host", "docker"]
     platform: Literal["ubuntu-22.04", "debian-13"]
     hardening: Literal["documented", "strict"] = "documented"
-    observe: bool = Field(True, description="true or false")
+    observe: bool | Literal["observer"] = Field(True, description="true, false, or observer")
     allow_destroy: bool = Field(False, description="true or false: whether a server may be destroyed")
     domain: Domain
     server: Server
     connection: ConnectionSettings | None = None
+    observer: Observer | None = None
     software: Software
     application: Application = Application()
     environment: Annotated[dict[EnvironmentName, SingleLine], AfterValidator(_not_derived)]
@@ -100,6 +102,7 @@ class Settings(Part):
     )
 
     ssh_private_key: PrivateKey
+    observer_private_key: PrivateKey | None = None
     ssh_host_private_key: PrivateKey | None = None
     registrar_private_key: PrivateKey | None = None
     tsig_secret: SecretValue | None = None

@@ -23,6 +23,7 @@ from .fields import (
     HttpsUrl,
     IniSize,
     KeyName,
+    LoginKey,
     Mode,
     Owner,
     Port,
@@ -65,6 +66,12 @@ class ConnectionSettings(Part):
     port: Port = 22
     user: AccountName = "deploy"
     host_key: HostKey
+
+
+class Observer(Part):
+    """An account whose key can look at the host, and do nothing else (docs/observer.md)."""
+
+    key: LoginKey
 
 
 class Software(Part):

@@ -19,6 +19,7 @@ def broken_rules(config: Mapping[str, Any]) -> list[str]:
         *_host_rules(config),
         *_rfc2136_rules(config),
         *_zone_rules(config),
+        *_observer_rules(config),
     ]
 
 
@@ -111,6 +112,20 @@ def _zone_rules(config: Mapping[str, Any]) -> list[str]:
     domain, zone = config.get("domain"), at(config, "dns.zone")
     if zone and domain != zone and not str(domain).endswith(f".{zone}"):
         problems.append(_line("dns.zone", f"{zone!r}: allowed: {domain}, or a zone that it lies in"))
+    return problems
+
+
+def _observer_rules(config: Mapping[str, Any]) -> list[str]:
+    """Who looks as the observer needs the account on the host, and its key."""
+    if config.get("observe") != "observer":
+        return []
+    problems = []
+    if not at(config, "observer.key"):
+        problems.append(_line("observe", "observer: needs itqan:observer.key, the observer's public key"))
+    if not config.get("observerPrivateKey"):
+        problems.append(
+            f"pulumi config set --secret {NAMESPACE}:observerPrivateKey    # itqan:observe is observer"
+        )
     return problems
 
 

@@ -50,6 +50,7 @@ VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
+    "observerPrivateKey": Secret("private SSH key of itqan:observer (OpenSSH format)", NOWHERE, _ssh_key),
     "sshHostPrivateKey": Secret("private host key of the copy (ed25519, OpenSSH format)", DOCKER, _ssh_key),
     "registrarPrivateKey": Secret(
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, lambda: _ed25519_key("PKCS8")

@@ -16,7 +16,8 @@ from settings import SECRETS, Settings, load, stack_file_config
 ROOT = Path(__file__).resolve().parent.parent
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEBLKdHKdq5Bj2vzQJyAQlYTE4zNmFlZGZhYmNkZWZn"
-KEYS = ("sshPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "tsigSecret")
+KEYS = ("sshPrivateKey", "observerPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "tsigSecret")
+OBSERVER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl pipeline"
 UNDOCUMENTED = ("previousAppKeys", "redisPassword")  # only where a variant has them
 
 # What a stack's own configuration has beyond the shipped file, so that it loads without a network.
@@ -44,6 +45,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "server": {"authorizedKeys": ["ssh-ed25519 AAAA someone's laptop"]},
         },
     ),
+    "prod-observer": ("prod", {"observer": {"key": OBSERVER_KEY}, **RFC2136}),
     "prod-hostinger": ("prod", {"dns": {"provider": "hostinger"}}),
     "prod-letsencrypt-staging": (
         "prod",
@@ -77,7 +79,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "rotation": {"of": "redis", "previous": "geheim-old"},
         },
     ),
-    "staging-debian-strict": ("staging", {"platform": "debian-13", "hardening": "strict"}),
+    "staging-debian-strict": (
+        "staging",
+        {"platform": "debian-13", "hardening": "strict", "observer": {"key": OBSERVER_KEY}},
+    ),
 }
 
 

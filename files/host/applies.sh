@@ -135,6 +135,18 @@ ensure_user() {
     usermod -s /bin/bash -d "/home/$1" -aG "$2" "$1"
 }
 
+# ensure_locked_account USER COMMENT HOME SHELL: an account that owns nothing and has no password; COMMENT says that it is ours
+ensure_locked_account() {
+    local user=$1 comment
+    comment=$(getent passwd "$user" | cut -d: -f5)
+    if ! getent passwd "$user" >/dev/null; then
+        useradd --system --no-create-home -c "$2" -d "$3" -s "$4" "$user"
+    elif [ "$comment" != "$2" ]; then
+        refuse "account $user is not of this stack (its comment is \`$comment\`): remove or rename it, nothing was changed"
+    fi
+    usermod -d "$3" -s "$4" -p '*' -G '' "$user"
+}
+
 # ensure_directory PATH OWNER:GROUP MODE
 ensure_directory() {
     mkdir -p "$1"
@@ -400,14 +412,7 @@ print_root() {
     done
 }
 
-# bind_redis HOST PORT: Redis listens there and nowhere else. Its file can say it anywhere, and a client can say otherwise.
-bind_redis() {
-    local file=/etc/redis/redis.conf
-    keep_copy "$file"
-    { grep -vE '^[[:space:]]*bind[[:space:]]' "$file"; printf 'bind %s\n' "$1"; } | rewrite_redis_conf
-    systemctl restart redis-server
-    wait_until 10 redis_answers "$1" "$2"
-}
+# redis_answers HOST PORT
 redis_answers() { [ "$(ask_redis "$1" "$2" ping)" = PONG ]; }
 
 # require_redis_password HOST PORT FILE <WORDS-AND-CONTENT: the passwords that open Redis, a quoted word a line, then the content
@@ -444,36 +449,3 @@ open_redis() {
     grep -vx "include $3" /etc/redis/redis.conf | rewrite_redis_conf
     rm -f "$3"
 }
-
-# restart_sandboxed SERVICE SEEN: restarted, until its main process is seen with the sandbox: `restart` returns before
-# systemd's child has put it on
-restart_sandboxed() {
-    systemctl daemon-reload
-    systemctl restart "$1"
-    wait_until 10 sandboxed "$@"
-}
-sandboxed() { [ "$(probe_sandbox "$1")" = "$2" ]; }
-
-# load_firewall FILE PORT: the rules take effect, provided that they let in the connection over which this runs. Its packets
-# meet the rule for PORT before any other, and that rule does not ask whether a connection is new: the first one that it
-# counts proves that a new connection would get in as well. Without that proof what was loaded before comes back; a timer of
-# systemd sees to it where this process or the whole connection is gone by then.
-load_firewall() {
-    local file=$1 port=$2 before=/run/itqan-firewall-before undo=itqan-firewall-undo
-    nft -c -f "$file" || return 1
-    { printf 'table inet itqan\ndelete table inet itqan\n'; nft list table inet itqan 2>/dev/null || true; } >"$before"
-    systemctl stop -q "$undo.timer" 2>/dev/null || true
-    systemd-run -q --collect --unit="$undo" --on-active=60 --timer-property=AccuracySec=1s nft -f "$before" || return 1
-    nft -f "$file" || return 1
-    # the other side answers to this line with a packet
-    say "firewall: loaded; it stays when a packet of this connection comes in by the rule for port $port"
-    if wait_until 10 firewall_lets_in "$port"; then
-        systemctl stop -q "$undo.timer"
-        return
-    fi
-    nft -f "$before" && systemctl stop -q "$undo.timer"
-    say "firewall: no packet of this connection came in at port $port within 10 seconds: does sshd listen on another port \
-(\`sshd -T | grep ^port\`), behind a forwarded one? The rules that were loaded before are back"
-    return 1
-}
-firewall_lets_in() { nft list chain inet itqan input | grep -q "tcp dport $1 counter packets [1-9]"; }

@@ -303,6 +303,19 @@ probe_user() {
     done
 }
 
+# probe_locked_account USER: what an account is (comment, home, shell), whether a password opens it, and its groups beside
+# its own; a star is no password, and unlike an exclamation mark sshd does not take it for a closed account
+probe_locked_account() {
+    awk -F: -v user="$1" '
+        FILENAME == "/etc/passwd" && $1 == user {account = $5 ":" $6 ":" $7}
+        FILENAME == "/etc/shadow" && $1 == user {password = ($2 == "*" ? "none" : "set or closed")}
+        FILENAME == "/etc/group" && ("," $4 ",") ~ ("," user ",") {groups = groups " " $1}
+        END {
+            print "account", user, (account == "" ? "absent" : account)
+            print "account", user, "password", password, "groups" (groups == "" ? " none" : groups)
+        }' /etc/passwd /etc/shadow /etc/group 2>/dev/null
+}
+
 # probe_login_key USER KEY: whether a public key (type and data, no comment) logs in as the user
 probe_login_key() {
     if grep -qsF -- "$2" "$(getent passwd "$1" | cut -d: -f6)/.ssh/authorized_keys"; then
@@ -365,12 +378,19 @@ probe_table() {
     if ! nft -s list table "$1" "$2" 2>/dev/null | sed 's/^[[:space:]]*//; /^$/d' | grep .; then printf 'table %s %s absent\n' "$1" "$2"; fi
 }
 
-# probe_sshd KEYWORD…: what sshd makes of all its files
+# probe_sshd: who gets in, as sshd reads all its files; and what a Match block says otherwise, for some users or addresses
 probe_sshd() {
-    local keyword
-    for keyword; do
-        printf 'sshd %s\n' "$(/usr/sbin/sshd -T 2>/dev/null | grep "^$keyword " || echo "$keyword unknown")"
-    done
+    awk '
+        FILENAME == ARGV[1] {
+            if ($1 ~ /^(passwordauthentication|kbdinteractiveauthentication|permitemptypasswords|permitrootlogin)$/) print "sshd", $1, $2
+            next
+        }
+        FNR == 1 {block = ""}
+        {sub(/^[ \t]+/, ""); sub(/[ \t]*=[ \t]*/, " "); gsub(/"/, ""); keyword = tolower($1)}
+        keyword == "match" {block = $0}
+        block != "" && tolower($2) == "yes" && keyword ~ /^((password|kbdinteractive|challengeresponse)authentication|permitemptypasswords|permitrootlogin)$/ {
+            print "sshd exception", FILENAME, block ":", $1, $2
+        }' <(/usr/sbin/sshd -T 2>/dev/null) /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null | LC_ALL=C sort
 }
 
 # probe_apt KEY…: what apt makes of all its configuration

@@ -46,7 +46,7 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
             {"server": {"authorized_keys": []}},
             "itqan:server.authorized_keys: unknown key; remove it or correct its spelling",
         ),
-        ({"observe": "perhaps"}, "itqan:observe: 'perhaps': allowed: true or false"),
+        ({"observe": "perhaps"}, "itqan:observe: 'perhaps': allowed: true, false, or observer"),
         (
             {"php": {"pool": {"maxChildren": "many"}}},
             "itqan:php.pool.maxChildren: 'many': allowed: 1 to 1000",
