@@ -21,7 +21,7 @@ from .server import server_units
 from .unit import Unit, create_text, install_text, remove_text
 
 if TYPE_CHECKING:
-    import pulumi_docker as docker
+    from .staging import Staging
 
 DIAL_ERRORS = 20  # refused connections until a command gives up: a container's sshd needs a second
 TOLD = 5  # unknown lines of one surrounding; audit has them all
@@ -38,10 +38,11 @@ class Target:
         platform: Platform,
         units: list[Unit],
         commit: str,
-        container: docker.Container | None = None,
+        staging: Staging | None = None,
     ) -> None:
         """Arguments: `platform`, the host's; `units`, all of the stack's; `commit`, what is to run;
-        `container`, a copy's server."""
+        `staging`, a copy's containers."""
+        container = staging.server if staging else None
         self.settings = settings
         self._surroundings = surroundings.judged(settings, units)
         self._platform = platform
@@ -50,8 +51,8 @@ class Target:
         self.endpoint = Endpoint.of(settings)
         self.container_name = container.name if container else None
         self._container = container
-        self._ready: pulumi.Output[str] = (
-            container.id if container else pulumi.Output.from_input(self.endpoint.host)
+        self._ready: pulumi.Output[object] = (
+            staging.ready if staging else pulumi.Output.from_input(self.endpoint.host)
         )
         self.entries = pulumi.Output.unsecret(
             pulumi.Output.all(self._previous(), self._states()).apply(self._next)
@@ -128,7 +129,7 @@ class Target:
             return pulumi.Output.from_input(None)
         return self._ready.apply(self._look)
 
-    async def _look(self, _: str) -> list[State]:
+    async def _look(self, _: object) -> list[State]:
         started = time.monotonic()
         try:
             further = look(self.settings, self._platform, time.time())
@@ -185,4 +186,4 @@ def _target(settings: Settings, commit: str) -> Target:
         return Target(settings, platform, units, commit)
     from .staging import Staging  # pulumi_docker is slow to import, and a production stack does not need it
 
-    return Target(settings, platform, units, commit, Staging(settings, units).server)
+    return Target(settings, platform, units, commit, Staging(settings, units))

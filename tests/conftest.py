@@ -16,7 +16,7 @@ from settings import SECRETS, Settings, load, stack_file_config
 ROOT = Path(__file__).resolve().parent.parent
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEBLKdHKdq5Bj2vzQJyAQlYTE4zNmFlZGZhYmNkZWZn"
-KEYS = ("sshPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "tsigSecret")
+KEYS = ("sshPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "authorityPrivateKey", "tsigSecret")
 
 # What a stack's own configuration has beyond the shipped file, so that it loads without a network.
 OWN: dict[str, dict[str, Any]] = {
