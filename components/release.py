@@ -103,7 +103,7 @@ def environment(settings: Settings) -> dict[str, str]:
     database, redis = settings.database, settings.redis
     derived = {
         "APP_KEY": secret.pop("APP_KEY"),
-        "APP_URL": f"https://{settings.domain}",
+        "APP_URL": settings.url,
         "APP_DOMAIN": settings.domain,
         "DB_CONNECTION": "mysql",
         "DB_HOST": str(database.host),
@@ -114,11 +114,20 @@ def environment(settings: Settings) -> dict[str, str]:
         "REDIS_HOST": str(redis.host),
         "REDIS_PORT": str(redis.port),
         "REVERB_HOST": settings.domain,
+        **_browser_port(settings),
         **secret,
     }
     further = {name: value.get_secret_value() for name, value in settings.environment_secrets.items()}
     present = {name: value for name, value in derived.items() if value is not None}
     return {**settings.environment, **present, **further}
+
+
+def _browser_port(settings: Settings) -> dict[str, str]:
+    """Behind an edge, browsers reach Reverb at another port than the application does (REVERB_PORT).
+
+    Vite puts variables with its prefix into what browsers get; Laravel's own name is this one.
+    """
+    return {"VITE_REVERB_PORT": str(settings.edge_port)} if settings.edge else {}
 
 
 def _plain(settings: Settings, name: str) -> str | None:

@@ -227,7 +227,7 @@ def test_all_mistakes_are_told_at_once(config: Config, root: Path) -> None:
         ),
         (
             "staging",
-            "sshPrivateKey sshHostPrivateKey registrarPrivateKey authorityPrivateKey tsigSecret appKey databasePassword "
+            "sshPrivateKey sshHostPrivateKey registrarPrivateKey authorityPrivateKey tsigSecret appKey "
             "databasePassword reverbAppId reverbAppKey reverbAppSecret",
         ),
     ],
