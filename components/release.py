@@ -108,7 +108,7 @@ def environment(settings: Settings) -> dict[str, str]:
     derived = {
         "APP_KEY": secret.pop("APP_KEY"),
         "APP_PREVIOUS_KEYS": secret.pop("APP_PREVIOUS_KEYS"),
-        "APP_URL": f"https://{settings.domain}",
+        "APP_URL": settings.url,
         "APP_DOMAIN": settings.domain,
         "DB_CONNECTION": "mysql",
         "DB_HOST": str(database.host),
@@ -122,11 +122,20 @@ def environment(settings: Settings) -> dict[str, str]:
         "REDIS_USERNAME": ACCOUNT if redis_password else None,
         "REDIS_PASSWORD": redis_password,
         "REVERB_HOST": settings.domain,
+        **_browser_port(settings),
         **secret,
     }
     further = {name: value.get_secret_value() for name, value in settings.environment_secrets.items()}
     present = {name: value for name, value in derived.items() if value is not None}
     return {**settings.environment, **present, **further}
+
+
+def _browser_port(settings: Settings) -> dict[str, str]:
+    """Behind an edge, browsers reach Reverb at another port than the application does (REVERB_PORT).
+
+    Vite puts variables with its prefix into what browsers get; Laravel's own name is this one.
+    """
+    return {"VITE_REVERB_PORT": str(settings.edge_port)} if settings.edge else {}
 
 
 def _plain(settings: Settings, name: str) -> str | None:

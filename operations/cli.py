@@ -8,9 +8,9 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .errors import OperationError
 from .machine import ready_engine
@@ -45,8 +45,20 @@ def up(arguments: argparse.Namespace) -> int:
         start_stopped(stack.name, steps)
     record = run_up(stack)
     write_root_certificate(stack.name, record.outputs)
-    print(summary(stack, record, steps.durations, time.monotonic() - start))
+    try:
+        if stack.is_copy:
+            _lead_browsers_to(stack.name, record.outputs, steps)
+    finally:
+        print(summary(stack, record, steps.durations, time.monotonic() - start))
     return AS_EXPECTED
+
+
+def _lead_browsers_to(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
+    from .edge import register
+    from .opening import keep_authority
+
+    keep_authority(outputs)
+    register(stack, outputs, steps)
 
 
 def preview(arguments: argparse.Namespace) -> int:

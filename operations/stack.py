@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .authority import shared_authority
 from .daemon import Daemon
 from .engine import Engine
 from .errors import ConfigurationError
@@ -212,15 +213,20 @@ def endpoint_of(merged: Mapping[str, Any]) -> Endpoint:
 
 def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, object]) -> bool:
     """Makes the secrets that a copy lacks, as encrypted configuration. Returns whether it made any."""
-    from settings import SECRETS, merged_config, missing_secrets
+    from settings import AUTHORITY, SECRETS, merged_config, missing_secrets
 
     missing = [(secret, SECRETS[secret].generate) for secret in missing_secrets(merged_config(values, ROOT))]
-    makeable = [(secret, generate) for secret, generate in missing if generate]
+    makeable = {secret: generate for secret, generate in missing if generate}
     if not makeable:
         return False
+    shared = {}
+    if AUTHORITY in makeable and name != STAGING:
+        del makeable[AUTHORITY]
+        shared = {AUTHORITY: shared_authority(STAGING, name, engine, steps)}
     text = f"Making {len(makeable)} secrets of the copy, encrypted in {stack_file(name).name}"
     with steps.step("secrets", text):
-        store_secrets(name, engine, {secret: generate() for secret, generate in makeable}, values)
+        made = {secret: generate() for secret, generate in makeable.items()}
+        store_secrets(name, engine, {**made, **shared}, values)
     return True
 
 

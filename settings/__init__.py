@@ -5,6 +5,7 @@ from .model import Settings
 from .parts import OwnerMode, Program
 from .rules import NAMESPACE, at
 from .secrets import (
+    AUTHORITY,
     BUNDLE,
     OPTIONAL_VARIABLES,
     ROTATION,
@@ -16,6 +17,7 @@ from .secrets import (
 )
 
 __all__ = [
+    "AUTHORITY",
     "BUNDLE",
     "NAMESPACE",
     "OPTIONAL_VARIABLES",

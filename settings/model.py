@@ -39,7 +39,11 @@ from .parts import (
     Software,
     Staging,
 )
+from .rules import TEST_DOMAINS, lies_in
 from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
+
+# Of a copy below `localhost` that says nothing else; every user may listen there.
+EDGE = "127.0.0.1:8443"
 
 # Variables of .env that other settings decide; writing them in `environment` too would be a second truth.
 DERIVED_VARIABLES = (frozenset(SECRET_VARIABLES) - OPTIONAL_VARIABLES) | {
@@ -105,6 +109,7 @@ class Settings(Part):
     observer_private_key: PrivateKey | None = None
     ssh_host_private_key: PrivateKey | None = None
     registrar_private_key: PrivateKey | None = None
+    authority_private_key: PrivateKey | None = None
     tsig_secret: SecretValue | None = None
     hostinger_token: Token | None = None
     app_key: SecretValue
@@ -169,6 +174,31 @@ class Settings(Part):
     def registrar_address(self) -> IPv4Address:
         """The address of a copy's registrar container."""
         return self.subnet[5]
+
+    @property
+    def authority_domains(self) -> list[str]:
+        """What the project's test authority may sign for: names that no public authority does."""
+        return list(TEST_DOMAINS)
+
+    @property
+    def edge(self) -> str | None:
+        """Where the edge of the copy's Docker host listens, ADDRESS:PORT; None: the copy is not behind one.
+
+        Browsers and resolvers know that every name below `localhost` is this machine (RFC 6761, section 6.3).
+        """
+        if self.target != "docker":
+            return None
+        return self.staging.edge or (EDGE if lies_in(self.domain, "localhost") else None)
+
+    @property
+    def edge_port(self) -> int:
+        """The port in a browser's address."""
+        return int(self.edge.rpartition(":")[2]) if self.edge else 443
+
+    @property
+    def url(self) -> str:
+        """The site's address as a browser takes it."""
+        return f"https://{self.domain}" + (f":{self.edge_port}" if self.edge_port != 443 else "")
 
     @property
     def zone(self) -> str:

@@ -23,6 +23,7 @@ from .fields import (
     HttpsUrl,
     IniSize,
     KeyName,
+    Listener,
     LoginKey,
     Mode,
     Owner,
@@ -260,6 +261,7 @@ class Staging(Part):
     image: Annotated[str, text(r"[A-Za-z0-9][\w./:-]*", "a Docker image")] = "ubuntu:22.04"
     registrar_image: Annotated[str, text(r"[A-Za-z0-9][\w./:-]*", "a Docker image")] = "debian:13-slim"
     subnet: IPv4Network | None = Field(None, description="a free IPv4 network of Docker's, /24 to /28")
+    edge: Listener | None = None
 
     @model_validator(mode="after")
     def _subnet_has_room(self) -> Staging:

@@ -30,6 +30,15 @@ def _ssh_key() -> str:
     return _ed25519_key("OpenSSH")
 
 
+def _p256_key() -> str:
+    """A new private key on the curve P-256, which every browser verifies, as PEM text."""
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = generate_private_key(SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
 def _base64(length: int) -> str:
     return base64.b64encode(randomness.token_bytes(length)).decode()
 
@@ -48,6 +57,9 @@ BUNDLE = "secrets"
 # change of one secret that is under way, always in the bundle.
 VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
+# The one secret that all copies of a project share: a browser trusts its certificate once.
+AUTHORITY = "authorityPrivateKey"
+
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
     "observerPrivateKey": Secret("private SSH key of itqan:observer (OpenSSH format)", NOWHERE, _ssh_key),
@@ -55,6 +67,7 @@ SECRETS: dict[str, Secret] = {
     "registrarPrivateKey": Secret(
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, lambda: _ed25519_key("PKCS8")
     ),
+    AUTHORITY: Secret("key of the test authority of all copies (PEM, P-256)", DOCKER, _p256_key),
     "tsigSecret": Secret("TSIG secret for the zone (base64, HMAC-SHA512)", DOCKER, lambda: _base64(64)),
     "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
     "appKey": Secret("APP_KEY of the application (base64:…)", BOTH, _app_key),

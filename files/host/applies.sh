@@ -311,11 +311,15 @@ update_records() {
 # keeps the records, SECONDS the time that dynamic updates need to spread. An authority counts what it issues and every
 # challenge that fails: a certificate that is right already is not asked for again, only its renewal is set.
 issue_certificate() {
-    local log account
     if certificate_is_right "$@"; then
         set_renewal "$1" "$5" "$6"
         return
     fi
+    order_certificate "$@"
+}
+# order_certificate, with the same arguments: whatever is there already
+order_certificate() {
+    local log account
     if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
     # certbot asks the authority even when a hook fails, and failures are counted
     if [ "$5" != rfc2136 ]; then /usr/local/sbin/itqan-dns check || refuse "$2: no certificate is asked for before that is settled"; fi
@@ -387,14 +391,6 @@ serve_certificate() {
     fi
 }
 served_now() { [ "$(probe_served "$@")" = "served $1 the certificate of $2" ]; }
-
-# trust_root URL AUTHORITY: the root of the copy's own authority becomes one of the system's; AUTHORITY signs its endpoint
-trust_root() {
-    local root=/usr/local/share/ca-certificates/itqan-acme-root.crt
-    if ! wait_until 30 curl -fs --cacert "$2" -o /dev/null "$1"; then refuse "$1: the ACME authority does not answer"; fi
-    curl -fsS --cacert "$2" "$1" | place "$root" root:root 644 openssl x509 -noout -in "$root"
-    update-ca-certificates >/dev/null 2>&1
-}
 
 # refuse_chain LINEAGE
 refuse_chain() { refuse "the chain of $1 is not trusted by the system's store: $(openssl verify "/etc/letsencrypt/live/$1/fullchain.pem" 2>&1 | tail -n 1)"; }
