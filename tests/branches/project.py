@@ -94,8 +94,11 @@ class Checkout:
         Arguments: `backend_of`, a checkout whose state, passphrase and Pulumi.staging.yaml it has, as a
         pipeline's runner has them.
         """
-        folder.mkdir()
-        _export(folder)
+        if backend_of is None:
+            folder.mkdir()
+            _export(folder)
+        else:
+            shutil.copytree(backend_of.folder, folder, ignore=shutil.ignore_patterns(".itqan", "__pycache__"))
         (folder / ".itqan").mkdir()
         for name in SHARED:
             (folder / ".itqan" / name).symlink_to(ROOT / ".itqan" / name)
@@ -105,7 +108,6 @@ class Checkout:
             # The sample application's framework is not one of its own files on this platform.
             made.configure("furtherPackages", ["php-laravel-framework"])
             return made
-        shutil.copy(backend_of.folder / "Pulumi.staging.yaml", folder)
         printed = backend_of.shell('eval "$(./itqan env)"; env -0').stdout.split("\0")
         return cls(
             folder,
