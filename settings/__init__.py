@@ -1,11 +1,13 @@
 """Everything the server's document says, as one typed model read from Pulumi's configuration."""
 
+from .branches import slug, stack_of
 from .loading import SettingsError, load, merged_config, stack_file_config
-from .model import Settings
+from .model import Settings, usual_subnet
 from .parts import OwnerMode, Program
 from .rules import NAMESPACE, at
 from .secrets import (
     AUTHORITY,
+    BRANCH_SEED,
     BUNDLE,
     OPTIONAL_VARIABLES,
     ROTATION,
@@ -18,6 +20,7 @@ from .secrets import (
 
 __all__ = [
     "AUTHORITY",
+    "BRANCH_SEED",
     "BUNDLE",
     "NAMESPACE",
     "OPTIONAL_VARIABLES",
@@ -34,5 +37,8 @@ __all__ = [
     "load",
     "merged_config",
     "missing_secrets",
+    "slug",
     "stack_file_config",
+    "stack_of",
+    "usual_subnet",
 ]

@@ -187,6 +187,7 @@ def report(debian: Platform, staging: Settings) -> Report:
         [],
         made,
         debian.substitutions[:1],
+        staging.set_command,
     )
 
 
