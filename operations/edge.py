@@ -155,8 +155,9 @@ def _explained(said: str, listen: str) -> str:
         return f"{NAME}: {said}; see: docker logs {NAME}"
     port = listen.rpartition(":")[2]
     return (
-        f"itqan:staging.edge: {listen} is in use by another program (ss -ltnp 'sport = :{port}' shows "
-        f"it); stop that, or choose another port: pulumi config set --stack staging --path itqan:staging.edge 127.0.0.1:PORT"
+        f"itqan:staging.edge: {listen} is in use by another program (ss -ltnp 'sport = :{port}' shows it); "
+        "stop that, or choose another port: "
+        "pulumi config set --stack staging --path itqan:staging.edge 127.0.0.1:PORT"
     )
 
 

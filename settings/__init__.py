@@ -1,13 +1,25 @@
 """Everything the server's document says, as one typed model read from Pulumi's configuration."""
 
+from .branches import slug, source_of, stack_of
 from .loading import SettingsError, load, merged_config, stack_file_config
-from .model import Settings
+from .model import Settings, usual_subnet
 from .parts import OwnerMode, Program
 from .rules import NAMESPACE, at
-from .secrets import AUTHORITY, BUNDLE, SECRET_VARIABLES, SECRETS, VARIABLES, Secret, missing_secrets
+from .secrets import (
+    AUTHORITY,
+    BRANCH_SEED,
+    BUNDLE,
+    SECRET_VARIABLES,
+    SECRETS,
+    VARIABLES,
+    Secret,
+    missing_secrets,
+    p256_key,
+)
 
 __all__ = [
     "AUTHORITY",
+    "BRANCH_SEED",
     "BUNDLE",
     "NAMESPACE",
     "SECRETS",
@@ -22,5 +34,10 @@ __all__ = [
     "load",
     "merged_config",
     "missing_secrets",
+    "p256_key",
+    "slug",
+    "source_of",
     "stack_file_config",
+    "stack_of",
+    "usual_subnet",
 ]

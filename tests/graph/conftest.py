@@ -15,7 +15,7 @@ import pulumi
 import pytest
 from pulumi.runtime import config as engine_config
 from pulumi.runtime import mocks
-from pulumi.runtime.settings import get_root_resource, set_root_resource
+from pulumi.runtime.settings import SETTINGS, get_root_resource, set_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
 
@@ -81,6 +81,8 @@ def _engine(monitor: Recorder, stack: str, config: dict[str, Any]) -> Iterator[N
         yield
     finally:
         loop.close()
+        # a run that failed leaves what it had not awaited, of a loop that is no more
+        SETTINGS.outputs.clear()
         asyncio.set_event_loop(None)
         engine_config.set_all_config({})
         set_root_resource(None)  # type: ignore[arg-type]
