@@ -104,7 +104,7 @@ def places(branch: str, steps: Steps) -> str:
         raise OperationError(f"the copy of {branch} is not up; type: ./itqan branch up {branch}")
     write_root_certificate(name, outputs)
     keep_authority(outputs)
-    return f"{opening_words(outputs)}\n  try it here:\n    {curl_line(name, outputs)}"
+    return f"{opening_words(outputs)}\n\nFrom a shell:\n  {curl_line(name, outputs)}"
 
 
 def _passing_reason(record: Record) -> str | None:

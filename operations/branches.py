@@ -220,7 +220,7 @@ def _has_resources(stack: str, engine: Engine) -> bool:
 
 
 def _complete_base(stack: str, engine: Engine, steps: Steps) -> str:
-    """Notes in the base's file what all copies share and it lacks: platform, images, seed.
+    """Notes in the base's file what all copies share and it lacks: platform, images, seed, authority.
 
     Returns the server's image.
     """
@@ -237,6 +237,7 @@ def _complete_base(stack: str, engine: Engine, steps: Steps) -> str:
             with steps.step("secrets", f"{text}; other machines need that file as it is then"):
                 options = ["--secret", "--raw", "--config-file", str(BASE), "--stack", stack]
                 engine.call("config", "set", *options, f"itqan:{BRANCH_SEED}", stdin=make())
+    shared_authority(STAGING, stack, engine, steps)
     return image
 
 

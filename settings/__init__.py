@@ -1,6 +1,6 @@
 """Everything the server's document says, as one typed model read from Pulumi's configuration."""
 
-from .branches import slug, stack_of
+from .branches import slug, source_of, stack_of
 from .loading import SettingsError, load, merged_config, stack_file_config
 from .model import Settings, usual_subnet
 from .parts import OwnerMode, Program
@@ -16,6 +16,7 @@ from .secrets import (
     VARIABLES,
     Secret,
     missing_secrets,
+    p256_key,
 )
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "load",
     "merged_config",
     "missing_secrets",
+    "p256_key",
     "slug",
+    "source_of",
     "stack_file_config",
     "stack_of",
     "usual_subnet",

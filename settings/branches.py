@@ -11,6 +11,9 @@ from .fields import BRANCH
 from .rules import NAMESPACE, at
 from .secrets import AUTHORITY, BRANCH_SEED, SECRETS, Source
 
+# Secrets that are not a copy's own: what others are derived from, what browsers trust, and the private half of
+# a setting.
+SHARED = (BRANCH_SEED, AUTHORITY, "observerPrivateKey")
 # Before a slug, the name of a stack.
 PREFIX = "staging-"
 # Where the copies of branches live when `itqan:staging.domain` does not say it: browsers and resolvers know
@@ -83,15 +86,13 @@ def derived_secrets(config: Mapping[str, Any], stack: str) -> dict[str, str]:
     """
     seed = str(config[BRANCH_SEED])
     return {
-        name: secret.generate(_source(seed, f"{NAMESPACE}/{stack}/{name}"))
+        name: secret.generate(source_of(seed, f"{NAMESPACE}/{stack}/{name}"))
         for name, secret in SECRETS.items()
-        if secret.generate
-        and name not in (BRANCH_SEED, AUTHORITY)
-        and ("docker" in secret.targets or config.get(name))
+        if secret.generate and name not in SHARED and ("docker" in secret.targets or config.get(name))
     }
 
 
-def _source(seed: str, purpose: str) -> Source:
+def source_of(seed: str, purpose: str) -> Source:
     """Bytes by HKDF-SHA256 (RFC 5869), of no use for any other purpose than the one that is named."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF

@@ -42,7 +42,7 @@ from .parts import (
     Software,
     Staging,
 )
-from .rules import TEST_DOMAINS, lies_in
+from .rules import lies_in, signed_domains
 from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
 
 # Of a copy below `localhost` that says nothing else; every user may listen there.
@@ -196,8 +196,8 @@ class Settings(Part):
 
     @property
     def authority_domains(self) -> list[str]:
-        """What the project's test authority may sign for: names that no public authority does."""
-        return list(TEST_DOMAINS)
+        """What the project's test authority may sign for: the same for all copies."""
+        return list(signed_domains(self.staging.domain))
 
     @property
     def edge(self) -> str | None:

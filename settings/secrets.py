@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from secrets import token_bytes
 from typing import Protocol
 
-# SEC 2, section 2.4.2
+# The number of points of the curve P-256 (SP 800-186, section 3.2.1.3).
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 # Gives a number of bytes that nobody can guess. A secret is a function of one call of it: new bytes make a
@@ -63,13 +63,14 @@ def _ssh_key(source: Source = token_bytes) -> str:
     return f"-----BEGIN OPENSSH PRIVATE KEY-----\n{rows}\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
-def _p256_key(source: Source = token_bytes) -> str:
-    """A private key on the curve P-256, which every browser verifies, as PEM text."""
+def p256_key(source: Source = token_bytes) -> str:
+    """A private key on the curve P-256, which every browser verifies, as PEM text (PKCS #8)."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    # with 64 bits more than the order has, the remainder is as good as even (FIPS 186-5, A.2.1)
-    key = derive_private_key(int.from_bytes(source(40), "big") % (P256_ORDER - 1) + 1, SECP256R1())
+    # 48 bytes for a number below 2^256: so long that the remainder favours no number (FIPS 186-5, A.2.1)
+    number = int.from_bytes(source(48), "big") % (P256_ORDER - 1) + 1
+    key = derive_private_key(number, SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
@@ -105,11 +106,10 @@ BUNDLE = "secrets"
 # change of one secret that is under way, always in the bundle.
 VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
-# The one secret that all copies of a project share: a browser trusts its certificate once.
-AUTHORITY = "authorityPrivateKey"
-
 # The one secret that the copies of branches share: their own are derived from it.
 BRANCH_SEED = "branchSeed"
+# The one secret that all copies of a project share: a browser trusts its certificate once.
+AUTHORITY = "authorityPrivateKey"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
@@ -118,7 +118,7 @@ SECRETS: dict[str, Secret] = {
     "registrarPrivateKey": Secret(
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, _tls_key
     ),
-    AUTHORITY: Secret("key of the test authority of all copies (PEM, P-256)", DOCKER, _p256_key),
+    AUTHORITY: Secret("key of the test authority of all copies (PEM, P-256)", DOCKER, p256_key),
     "tsigSecret": Secret("TSIG secret for the zone (base64, HMAC-SHA512)", DOCKER, _base64(64)),
     "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
     "appKey": Secret(

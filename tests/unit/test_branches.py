@@ -16,7 +16,17 @@ from components.repository import branch_commit, branches
 from components.sample import sample_repository
 from components.staging import labels
 from components.unit import Unit
-from settings import BRANCH_SEED, SECRETS, Settings, SettingsError, load, slug, stack_of, usual_subnet
+from settings import (
+    AUTHORITY,
+    BRANCH_SEED,
+    SECRETS,
+    Settings,
+    SettingsError,
+    load,
+    slug,
+    stack_of,
+    usual_subnet,
+)
 
 Config = Callable[..., dict[str, Any]]
 SEED = "c2VlZA=="
@@ -113,8 +123,13 @@ def test_secrets_are_the_same_on_every_machine_and_the_copys_own(
     made = [secrets_of(of_branch(branch)) for branch in ("one", "two")]
     assert made[0] == secrets_of(of_branch("one"))
     assert secrets_of(of_branch("one", **{BRANCH_SEED: "b3RoZXI="})) != made[0]
+    for name in (AUTHORITY, "observerPrivateKey"):
+        assert {each.pop(name) for each in made} == {secrets[name]}
     values = [value for each in made for value in each.values()]
-    assert len(set(values)) == len(values) == 2 * sum(bool(s.generate) for s in SECRETS.values()) - 2
+    own = {name for name, secret in SECRETS.items() if secret.generate and "docker" in secret.targets} - {
+        AUTHORITY
+    }
+    assert len(set(values)) == len(values) == 2 * len(own)
     assert not set(values) & set(secrets.values())
     assert SEED not in values
 
