@@ -11,7 +11,7 @@ from .fields import BRANCH
 from .rules import NAMESPACE, at
 from .secrets import AUTHORITY, BRANCH_SEED, SECRETS, Source
 
-# Secrets that are not a copy's own: what others are derived from, what browsers trust, and the private half of
+# Secrets that are no copy's own: what others are derived from, what browsers trust, the private half of
 # a setting.
 SHARED = (BRANCH_SEED, AUTHORITY, "observerPrivateKey")
 # Before a slug, the name of a stack.
