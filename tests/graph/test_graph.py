@@ -9,6 +9,7 @@ import pytest
 
 from components.unit import Unit
 from settings import Settings
+from tests.conftest import OBSERVER_KEY
 from tests.graph.recorder import Program, in_clear, is_secret, plain
 
 PARTS = [
@@ -280,6 +281,13 @@ def test_without_observation_the_numbers_stay(run: Run) -> None:
     known = {"nginx/service": {"healed": 2, "note": "expected a, found b"}}
     blind = run("prod", ledger=known, found={"nginx/service": "gone"}, observe=False)
     assert known["nginx/service"].items() <= blind.outputs["ledger"]["nginx/service"].items()
+
+
+def test_the_observer_s_record_comes_after_every_other_unit(run: Run) -> None:
+    program = run("prod", observe=False, observer={"key": OBSERVER_KEY})
+    others = set(program.commands) - {"observer-program"}
+    assert "observer-sudo" in others
+    assert others - program.all_after("observer-program") == set()
 
 
 def test_a_wrong_setting_stops_the_run_before_anything_is_registered(run: Run) -> None:
