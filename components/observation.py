@@ -12,7 +12,7 @@ from settings import Settings
 
 from .keys import public_key
 from .render import probe_library, text
-from .unit import Unit
+from .unit import Unit, create_text
 
 PREFLIGHT = "host/preflight-look"  # needs no root
 OBSERVER = "itqan-observer"  # the account that may look and do nothing else
@@ -141,6 +141,16 @@ async def dialled(endpoint: Endpoint, once: Callable[[], Awaitable[Found]], pati
                     failed(endpoint, "connection refused: does sshd run on that port?")
                 ) from None
             await asyncio.sleep(0.1)
+
+
+async def converge(endpoint: Endpoint, units: list[Unit], owner: str) -> None:
+    """Bring units without a payload to a host that has the runner, outside a run of the engine.
+
+    Arguments: `owner`, the stack that the host must belong to.
+    Raises Unreachable with one line, the runner's own words in it.
+    """
+    for unit in units:
+        await _bash(endpoint, f"{create_text(unit, owner, sudo=False)} </dev/null")
 
 
 async def _without_root(endpoint: Endpoint, units: list[Unit]) -> list[str]:

@@ -204,6 +204,9 @@ def _keys(settings: Settings) -> tuple[str, ...]:
     made += [f"key {deploy} * {fingerprint(key)}" for key in settings.server.authorized_keys]
     if settings.observer:
         made.append(f"key {OBSERVER} * {fingerprint(settings.observer.key)}")
+    if settings.rotation and settings.rotation.of == "ssh":  # the other key of a change that is under way
+        changing = settings.rotation.previous or settings.rotation.pending
+        made += [f"key * {fingerprint(public_key(changing.get_secret_value()))}"] if changing else []
     return tuple(_brackets(line) for line in made)
 
 

@@ -8,9 +8,9 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .errors import OperationError
 from .machine import ready_engine
@@ -45,8 +45,20 @@ def up(arguments: argparse.Namespace) -> int:
         start_stopped(stack.name, steps)
     record = run_up(stack)
     write_root_certificate(stack.name, record.outputs)
-    print(summary(stack, record, steps.durations, time.monotonic() - start))
+    try:
+        if stack.is_copy:
+            _lead_browsers_to(stack.name, record.outputs, steps)
+    finally:
+        print(summary(stack, record, steps.durations, time.monotonic() - start))
     return AS_EXPECTED
+
+
+def _lead_browsers_to(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
+    from .edge import register
+    from .opening import keep_authority
+
+    keep_authority(outputs)
+    register(stack, outputs, steps)
 
 
 def preview(arguments: argparse.Namespace) -> int:
@@ -119,6 +131,14 @@ def adopt(arguments: argparse.Namespace) -> int:
     return DIFFERENT if adoption.missing else AS_EXPECTED
 
 
+def rotate(arguments: argparse.Namespace) -> int:
+    """Change a secret while everything goes on: old and new are valid until the new one is in use"""
+    from .rotate import rotate_secret
+
+    print(rotate_secret(arguments.stack, arguments.secret, Steps()))
+    return AS_EXPECTED
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -188,6 +208,9 @@ def _parser() -> Parser:
     adoption.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
     text = "the host's plain values become the settings', in the stack's own file"
     adoption.add_argument("--take", action="store_true", help=text)
+    change = command(rotate, of_stack=False)
+    change.add_argument("stack", metavar="STACK", help="for example prod")
+    change.add_argument("secret", choices=("db", "app-key", "redis", "ssh"), help="what is changed")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")

@@ -57,9 +57,10 @@ def _places(stack: Stack, outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _curl(stack: Stack, outputs: Mapping[str, Any]) -> str | None:
     if not (stack.is_copy and outputs.get("url") and outputs.get("rootCertificate")):
         return None
+    address, _, port = (outputs.get("edge") or f"{outputs['address']}:443").partition(":")
     return (
         f"curl --cacert {root_certificate_file(stack.name)} "
-        f"--resolve {outputs['domain']}:443:{outputs['address']} {outputs['url']}"
+        f"--resolve {outputs['domain']}:{port}:{address.replace('0.0.0.0', '127.0.0.1')} {outputs['url']}"
     )
 
 

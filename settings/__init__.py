@@ -4,11 +4,24 @@ from .loading import SettingsError, load, merged_config, stack_file_config
 from .model import Settings
 from .parts import OwnerMode, Program
 from .rules import NAMESPACE, at
-from .secrets import BUNDLE, SECRET_VARIABLES, SECRETS, VARIABLES, Secret, missing_secrets
+from .secrets import (
+    AUTHORITY,
+    BUNDLE,
+    OPTIONAL_VARIABLES,
+    ROTATION,
+    SECRET_VARIABLES,
+    SECRETS,
+    VARIABLES,
+    Secret,
+    missing_secrets,
+)
 
 __all__ = [
+    "AUTHORITY",
     "BUNDLE",
     "NAMESPACE",
+    "OPTIONAL_VARIABLES",
+    "ROTATION",
     "SECRETS",
     "SECRET_VARIABLES",
     "VARIABLES",

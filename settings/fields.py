@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -54,6 +55,21 @@ Command = Annotated[
     ),
 ]
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
+
+
+def _address_and_port(listener: str) -> str:
+    address, _, port = listener.rpartition(":")
+    if not 1 <= int(port) <= 65535:
+        raise ValueError(f"{listener!r}: allowed: a port from 1 to 65535")
+    IPv4Address(address)
+    return listener
+
+
+Listener = Annotated[
+    str,
+    text(r"\d{1,3}(?:\.\d{1,3}){3}:\d{1,5}", "an IPv4 address and a port, such as 127.0.0.1:8443"),
+    AfterValidator(_address_and_port),
+]
 EnvironmentName = Annotated[str, text(r"[A-Z][A-Z0-9_]*", "a variable name in capitals")]
 StackId = Annotated[
     str, text(r"[a-z][a-z0-9-]{3,63}", "a word of 4 to 64 lower case letters, digits, dashes, a letter first")

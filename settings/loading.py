@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from .model import Settings
 from .rules import NAMESPACE, broken_rules
-from .secrets import BUNDLE, SECRETS, VARIABLES, missing_secrets
+from .secrets import BUNDLE, ROTATION, SECRETS, VARIABLES, missing_secrets
 
 
 class SettingsError(Exception):
@@ -161,7 +161,7 @@ def _line(detail: ErrorDetails) -> str:
         return f"{where}: missing; allowed: {_allowed(path, detail)}"
     if detail["type"] == "value_error":
         return f"{where}: {detail['ctx']['error']}" if path else str(detail["ctx"]["error"])
-    shown = "(secret)" if path and str(path[0]) in (*SECRETS, VARIABLES) else repr(detail["input"])
+    shown = "(secret)" if path and str(path[0]) in (*SECRETS, VARIABLES, ROTATION) else repr(detail["input"])
     return f"{where}: {shown}: allowed: {_allowed(path, detail)}"
 
 

@@ -30,6 +30,15 @@ def _ssh_key() -> str:
     return _ed25519_key("OpenSSH")
 
 
+def _p256_key() -> str:
+    """A new private key on the curve P-256, which every browser verifies, as PEM text."""
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = generate_private_key(SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
 def _base64(length: int) -> str:
     return base64.b64encode(randomness.token_bytes(length)).decode()
 
@@ -44,8 +53,12 @@ NOWHERE: frozenset[str] = frozenset()
 
 # The key under which a copy keeps the secrets made for it: one encrypted JSON object of them.
 BUNDLE = "secrets"
-# The one secret that is an object: further variables of .env by name. In the bundle, or a key of its own.
-VARIABLES = "environmentSecrets"
+# Secrets that are objects. Further variables of .env by name, in the bundle or as a key of its own; and a
+# change of one secret that is under way, always in the bundle.
+VARIABLES, ROTATION = "environmentSecrets", "rotation"
+
+# The one secret that all copies of a project share: a browser trusts its certificate once.
+AUTHORITY = "authorityPrivateKey"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
@@ -54,10 +67,13 @@ SECRETS: dict[str, Secret] = {
     "registrarPrivateKey": Secret(
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, lambda: _ed25519_key("PKCS8")
     ),
+    AUTHORITY: Secret("key of the test authority of all copies (PEM, P-256)", DOCKER, _p256_key),
     "tsigSecret": Secret("TSIG secret for the zone (base64, HMAC-SHA512)", DOCKER, lambda: _base64(64)),
     "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
     "appKey": Secret("APP_KEY of the application (base64:…)", BOTH, _app_key),
     "databasePassword": Secret("DB_PASSWORD", BOTH, lambda: randomness.token_urlsafe(24)),
+    "previousAppKeys": Secret("APP_PREVIOUS_KEYS: old keys, which still read; with commas", NOWHERE),
+    "redisPassword": Secret("REDIS_PASSWORD", NOWHERE, lambda: randomness.token_urlsafe(24)),
     "reverbAppId": Secret("REVERB_APP_ID", BOTH, lambda: str(100000 + randomness.randbelow(900000))),
     "reverbAppKey": Secret("REVERB_APP_KEY", BOTH, lambda: randomness.token_hex(10)),
     "reverbAppSecret": Secret("REVERB_APP_SECRET", BOTH, lambda: randomness.token_hex(16)),
@@ -72,7 +88,9 @@ SECRETS: dict[str, Secret] = {
 # Variables of .env that are secrets of their own, by name of the secret.
 SECRET_VARIABLES = {
     "APP_KEY": "appKey",
+    "APP_PREVIOUS_KEYS": "previousAppKeys",
     "DB_PASSWORD": "databasePassword",
+    "REDIS_PASSWORD": "redisPassword",
     "REVERB_APP_ID": "reverbAppId",
     "REVERB_APP_KEY": "reverbAppKey",
     "REVERB_APP_SECRET": "reverbAppSecret",
@@ -81,6 +99,8 @@ SECRET_VARIABLES = {
     "LIVEKIT_API_KEY": "livekitApiKey",
     "LIVEKIT_API_SECRET": "livekitApiSecret",
 }
+# Those that the document does not have: a plain value, such as `null`, may stand in their place.
+OPTIONAL_VARIABLES = frozenset({"APP_PREVIOUS_KEYS", "REDIS_PASSWORD"})
 
 
 def missing_secrets(config: Mapping[str, object]) -> list[str]:
