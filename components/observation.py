@@ -45,6 +45,11 @@ class Endpoint:
         return cls(connection.host, connection.port, connection.user, private_key, connection.host_key)
 
     @property
+    def words(self) -> str:
+        """How the host is reached, in words."""
+        return f"{self.user}@{self.host} port {self.port}"
+
+    @property
     def sudo(self) -> bool:
         """Whether commands need sudo to be root's."""
         return self.user != "root"
@@ -243,4 +248,4 @@ def _allow(user: str) -> str:
 
 def failed(endpoint: Endpoint, reason: str) -> str:
     """The line that says which host could not be looked at, and why."""
-    return f"cannot look at {endpoint.user}@{endpoint.host} port {endpoint.port}: {reason}"
+    return f"cannot look at {endpoint.words}: {reason}"

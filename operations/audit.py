@@ -42,17 +42,18 @@ def audit_stack(name: str, steps: Steps) -> Report:
     side = side_of(settings)
     looked = [*side.looked, *probes(settings)]
     started = time.monotonic()
-    unobserved: list[str] = []
+    host, unobserved = side.host, list[str]()
     if settings.observe == "observer":
-        record = told(observer_of(settings))
-        states, unobserved = record.states(looked), record.unlike(looked)
+        endpoint = observer_of(settings)
+        record = told(endpoint)
+        host, states, unobserved = endpoint.words, record.states(looked), record.unlike(looked)
     else:
         [states] = look([(side, [*looked, preflight_look(settings, side.platform, time.time())])])
     units = {unit.name for unit in side.units}
     return Report(
         stack=name,
         accepted=settings.accepted,
-        host=side.host,
+        host=host,
         seconds=time.monotonic() - started,
         states=[state for state in states if state.unit.name in units],
         unknown=unknown(side.judged, states, settings.accepted),

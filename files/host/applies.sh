@@ -137,11 +137,10 @@ ensure_user() {
 
 # ensure_locked_account USER COMMENT HOME SHELL: an account that owns nothing and has no password; COMMENT says that it is ours
 ensure_locked_account() {
-    local user=$1 comment
-    comment=$(getent passwd "$user" | cut -d: -f5)
-    if ! getent passwd "$user" >/dev/null; then
+    local user=$1 entry comment
+    if ! entry=$(getent passwd "$user"); then
         useradd --system --no-create-home -c "$2" -d "$3" -s "$4" "$user"
-    elif [ "$comment" != "$2" ]; then
+    elif comment=$(cut -d: -f5 <<<"$entry") && [ "$comment" != "$2" ]; then
         refuse "account $user is not of this stack (its comment is \`$comment\`): remove or rename it, nothing was changed"
     fi
     usermod -d "$3" -s "$4" -p '*' -G '' "$user"
