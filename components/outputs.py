@@ -21,6 +21,8 @@ def export(target: Target) -> None:
     pulumi.export("container", target.container_name)
     pulumi.export("rootCertificate", target.stdout("certificates/root"))
     pulumi.export("release", target.commit)
+    if settings.branch:
+        pulumi.export("branch", settings.branch)
     pulumi.export("units", len(target.units))
     pulumi.export(
         "ledger",

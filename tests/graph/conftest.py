@@ -15,7 +15,7 @@ import pulumi
 import pytest
 from pulumi.runtime import config as engine_config
 from pulumi.runtime import mocks
-from pulumi.runtime.settings import get_root_resource, set_root_resource
+from pulumi.runtime.settings import SETTINGS, get_root_resource, set_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
 
@@ -80,6 +80,7 @@ def _engine(monitor: Recorder, stack: str, config: dict[str, Any]) -> Iterator[N
     try:
         yield
     finally:
+        SETTINGS.outputs.clear()  # what a run that failed did not wait for
         loop.close()
         asyncio.set_event_loop(None)
         engine_config.set_all_config({})

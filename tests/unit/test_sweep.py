@@ -25,7 +25,7 @@ HEADS = {"main": "a" * 40}
 
 def copy(branch: str, age: float) -> Copy:
     """A copy that was brought up some seconds ago."""
-    return Copy(f"staging-{branch}", branch, "id", time.time() - age, False, {})
+    return Copy(f"staging-{branch}", branch, "id", time.time() - age, {})
 
 
 @pytest.mark.parametrize(
