@@ -22,7 +22,7 @@ from .waiting import lock_file, one_at_a_time
 # How often a run is tried when something outside came in between.
 ATTEMPTS = 3
 # What a failed run says of that: Docker, when another machine's run took the network that this one chose;
-# itqan-release, of a commit that a push took out of its branch; the engine, when another machine took the copy
+# itqan-release, of a commit that a forced push took away; the engine, of a copy that another machine took
 # down.
 PASSING = {
     "Pool overlaps": "another copy took the network meanwhile",
