@@ -258,21 +258,20 @@ rewrite_login_keys() {
 # load_dump SCHEMA CHARSET CLIENT-FILE SOURCE: a dump, as the application's own account, into a database that is empty; what
 # a load left that did not get to its end is dropped first
 load_dump() {
-    local schema=$1 charset=$2 client=$3 source=$4 file=$4 folder marker=/etc/itqan/loading-$1
-    folder=$(mktemp -d)
+    local schema=$1 charset=$2 client=$3 source=$4 file=$4 name=${4%%\?*} marker=/etc/itqan/loading-$1
     if [[ $source = https://* ]]; then
-        file=$folder/${source%%\?*}
-        file=$folder/${file##*/}
-        if ! curl -fsSL --retry 2 -o "$file" "${source}"; then refuse "${source%%\?*}: the dump cannot be fetched"; fi
+        file=/var/tmp/itqan-${name##*/}
+        if ! curl -fsSL --retry 2 -o "$file" "$source"; then refuse "$name: the dump cannot be fetched"; fi
     elif ! [ -s "$file" ]; then
         refuse "$file: this copy was made without its dump; take it down and bring it up again"
     fi
     if [ -e "$marker" ]; then sql "DROP DATABASE \`$schema\`; CREATE DATABASE \`$schema\` CHARACTER SET $charset"; fi
     : >"$marker"
     if ! unpacked "$file" | mysql --defaults-file="$client" "$schema"; then
-        refuse "${source%%\?*}: the dump was not loaded to its end; the reason stands above, the next up begins anew"
+        refuse "$name: the dump was not loaded to its end; the reason stands above, the next up begins anew"
     fi
-    rm -rf "$marker" "$folder"
+    rm -f "$marker"
+    if [[ $source = https://* ]]; then rm -f "$file"; fi
 }
 unpacked() {
     case $1 in
