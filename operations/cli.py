@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from .ci.cli import add_ci_commands
 from .errors import OperationError
 from .machine import ready_engine
 from .questions import QUESTIONS
@@ -189,6 +190,7 @@ def _parser() -> Parser:
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
     command(outputs).add_argument("--json", action="store_true", help="as one JSON object")
     command(env)
+    add_ci_commands(commands)
     words = command(test, of_stack=False)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
     return parser
