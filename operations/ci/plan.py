@@ -72,7 +72,7 @@ def planned(metadata: Mapping[str, Any]) -> Planned:
     note = _new_note(before, after)
     names = sorted({*before, *after} if not (before and after) else metadata.get("diffs") or ())
     # Only the comment of a heal tells `update` from `create`.
-    names = [name for name in names if name != "update"]
+    names = sorted((name for name in names if name != "update"), key=_place)
     by_program = metadata["op"] != "update" or bool(names)
     cause = BOTH if by_program and note else PROGRAM if by_program else DRIFT
     diffs = {
@@ -90,6 +90,11 @@ def difference(before: str, after: str) -> str:
         return ""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
     return "\n".join(list(lines)[2:])
+
+
+def _place(name: str) -> int:
+    """Where an input is told: what a file holds before the commands that bring it there."""
+    return list(INPUTS).index(name) if name in INPUTS else len(INPUTS)
 
 
 def _inputs(metadata: Mapping[str, Any], side: str) -> dict[str, Any]:

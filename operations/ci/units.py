@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import OperationError
@@ -91,7 +92,8 @@ def _secret(name: str) -> str:
         return f"(secret {name})"
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    return str(_key(name).private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()), "ascii")
+    container = PrivateFormat.PKCS8 if name == "registrarPrivateKey" else PrivateFormat.OpenSSH
+    return str(_key(name).private_bytes(Encoding.PEM, container, NoEncryption()), "ascii")
 
 
 def _host_key() -> str:
