@@ -16,7 +16,7 @@ from .keys import UnreadableKey
 from .observation import Endpoint, State, Unreachable, observe
 from .platform import Platform, load_platform
 from .preflight import look, obstacles
-from .release import wanted_commit
+from .repository import wanted_commit
 from .server import server_units
 from .unit import Unit, create_text, install_text, remove_text
 

@@ -225,7 +225,7 @@ def _strict(settings: Settings) -> str:
 
 
 def _set(settings: Settings, rest: str) -> str:
-    return f"pulumi config set --stack {settings.stack} {rest}"
+    return f"{settings.set_command} {rest}"
 
 
 def _heal(settings: Settings) -> str:

@@ -175,9 +175,7 @@ def acceptance(settings: Settings, item: Unknown) -> str:
     name = item.surrounding.name
     at = len(settings.accepted.get(name, ()))
     line = item.lines[0].replace("'", "'\\''")
-    return (
-        f"pulumi config set --stack {settings.stack} --path 'itqan:accepted.{name}[{at}]' '{_literal(line)}'"
-    )
+    return f"{settings.set_command} --path 'itqan:accepted.{name}[{at}]' '{_literal(line)}'"
 
 
 def _literal(line: str) -> str:

@@ -14,7 +14,7 @@ from .errors import ConfigurationError, EngineError, OperationError
 from .machine import ready_engine
 from .paths import ROOT, stack_file
 from .report import Report
-from .stack import own_configuration, unusable
+from .stack import may_be_branch, own_configuration, unusable
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
     Raises ConfigurationError.
     """
     for name in names:
+        if may_be_branch(name):
+            _derive(name, engine)
         if not stack_file(name).exists():
             file = stack_file(name).name
             raise ConfigurationError(f"stack {name}: {file} does not exist; type: ./itqan up --stack {name}")
@@ -68,6 +70,13 @@ def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
         for module in MODULES:
             importlib.import_module(module)
     return [_settings(name, values.result) for name, values in zip(names, reading, strict=True)]
+
+
+def _derive(name: str, engine: Engine) -> None:
+    """The configuration of a branch's copy, which no file of the project has."""
+    from .branches import derive_if_branch
+
+    derive_if_branch(name, engine, Steps())
 
 
 def _settings(name: str, values: Callable[[], dict[str, object]]) -> Settings:

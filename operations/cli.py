@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from .branch_cli import add_branch_commands, add_trace_option
 from .ci.cli import add_ci_commands
 from .errors import OperationError
 from .machine import ready_engine
@@ -38,15 +39,14 @@ def up(arguments: argparse.Namespace) -> int:
     """Bring the stack up; change only what is not as it should be"""
     from .run import run_up
     from .stopped import start_stopped
-    from .summary import summary, write_root_certificate
+    from .summary import close_run
 
     start, steps = time.monotonic(), Steps()
-    stack = ready_stack(arguments.stack, steps)
-    if stack.is_copy:
-        start_stopped(stack.name, steps)
-    record = run_up(stack)
-    write_root_certificate(stack.name, record.outputs)
-    print(summary(stack, record, steps.durations, time.monotonic() - start))
+    with close_run(steps, start, arguments.trace) as closing:
+        stack = ready_stack(arguments.stack, steps)
+        if stack.is_copy:
+            start_stopped(stack.name, steps)
+        closing(stack, run_up(stack))
     return AS_EXPECTED
 
 
@@ -170,7 +170,7 @@ def _parser() -> Parser:
             added.add_argument("-s", "--stack", default=default, help=text)
         return added
 
-    command(up)
+    add_trace_option(command(up))
     command(preview).add_argument("--diff", action="store_true", help="show each change line by line")
     comparison = command(audit)
     # Suppressed, so that its absence leaves the option's value.
@@ -190,6 +190,7 @@ def _parser() -> Parser:
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
     command(outputs).add_argument("--json", action="store_true", help="as one JSON object")
     command(env)
+    add_branch_commands(commands)
     add_ci_commands(commands)
     words = command(test, of_stack=False)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")

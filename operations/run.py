@@ -18,8 +18,16 @@ from .stack import Stack
 POLL = 0.05
 
 
+class RunFailed(EngineError):
+    """The engine did not get to the end; `record` has what it said."""
+
+    def __init__(self, message: str, record: Record) -> None:
+        super().__init__(message)
+        self.record = record
+
+
 def run_up(stack: Stack) -> Record:
-    """Brings the stack up and shows each change. Raises EngineError, its reasons shown, when that fails."""
+    """Brings the stack up and shows each change. Raises RunFailed, its reasons shown, when that fails."""
     log = LOGS / f"up-{stack.name}.log"
     with EventLog(LOGS / f"up-{stack.name}.events") as events, log.open("wb") as output:
         command = ["up", "--yes", "--skip-preview", "--suppress-outputs", "--color", "never"]
@@ -28,7 +36,7 @@ def run_up(stack: Stack) -> Record:
     if process.returncode:
         if not record.errors:
             sys.stderr.write(log.read_text(errors="replace"))
-        raise EngineError(f"stack {stack.name} is not up; ./itqan up continues where it stopped")
+        raise RunFailed(f"stack {stack.name} is not up; the same command continues where it stopped", record)
     return record
 
 

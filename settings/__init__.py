@@ -1,12 +1,14 @@
 """Everything the server's document says, as one typed model read from Pulumi's configuration."""
 
+from .branches import slug, stack_of
 from .loading import SettingsError, load, merged_config, stack_file_config
-from .model import Settings
+from .model import Settings, usual_subnet
 from .parts import OwnerMode, Program
 from .rules import NAMESPACE, at
-from .secrets import BUNDLE, SECRET_VARIABLES, SECRETS, VARIABLES, Secret, missing_secrets
+from .secrets import BRANCH_SEED, BUNDLE, SECRET_VARIABLES, SECRETS, VARIABLES, Secret, missing_secrets
 
 __all__ = [
+    "BRANCH_SEED",
     "BUNDLE",
     "NAMESPACE",
     "SECRETS",
@@ -21,5 +23,8 @@ __all__ = [
     "load",
     "merged_config",
     "missing_secrets",
+    "slug",
     "stack_file_config",
+    "stack_of",
+    "usual_subnet",
 ]

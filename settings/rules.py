@@ -62,6 +62,8 @@ def _host_rules(config: Mapping[str, Any]) -> list[str]:
     problems = [
         _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not at(config, path)
     ]
+    if at(config, "staging.database"):
+        problems.append(_line("staging.database", "a dump is for copies; a server's database is not loaded"))
     if at(config, "release.repository") == "sample" and at(config, "environment.APP_ENV") == "production":
         problems.append(
             _line("release.repository", "sample: would replace the application of a production server")

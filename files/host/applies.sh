@@ -191,6 +191,33 @@ ensure_charset() {
     if [ "$(probe_schema "$1" '')" != "database $1 $2" ]; then sql "ALTER DATABASE \`$1\` CHARACTER SET $2"; fi
 }
 
+# load_dump SCHEMA CHARSET CLIENT-FILE SOURCE: a dump, as the application's own account, into a database that is empty; what
+# a load left that did not get to its end is dropped first
+load_dump() {
+    local schema=$1 charset=$2 client=$3 source=$4 file=$4 folder marker=/etc/itqan/loading-$1
+    folder=$(mktemp -d)
+    if [[ $source = https://* ]]; then
+        file=$folder/${source%%\?*}
+        file=$folder/${file##*/}
+        if ! curl -fsSL --retry 2 -o "$file" "${source}"; then refuse "${source%%\?*}: the dump cannot be fetched"; fi
+    elif ! [ -s "$file" ]; then
+        refuse "$file: this copy was made without its dump; take it down and bring it up again"
+    fi
+    if [ -e "$marker" ]; then sql "DROP DATABASE \`$schema\`; CREATE DATABASE \`$schema\` CHARACTER SET $charset"; fi
+    : >"$marker"
+    if ! unpacked "$file" | mysql --defaults-file="$client" "$schema"; then
+        refuse "${source%%\?*}: the dump was not loaded to its end; the reason stands above, the next up begins anew"
+    fi
+    rm -rf "$marker" "$folder"
+}
+unpacked() {
+    case $1 in
+        *.gz) gzip -dc "$1" ;;
+        *.zst) zstd -dcq "$1" ;;
+        *) cat "$1" ;;
+    esac
+}
+
 # start_program NAME PROCESSES PATTERN FILE: Supervisor runs the program as its file says
 start_program() {
     local name=$1 processes=$2

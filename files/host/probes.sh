@@ -387,6 +387,20 @@ probe_ref() {
     printf 'ref %s %s %s\n' "$1" "$2" "$(release_git "$1" rev-parse -q --verify "refs/heads/$2" 2>/dev/null || echo absent)"
 }
 
+# probe_data SCHEMA: whether a database has any table; one of which a dump was loaded only in part says so
+probe_data() {
+    if [ -e "/etc/itqan/loading-$1" ]; then
+        printf 'data of %s loaded in part\n' "$1"
+    elif [ -n "$(sql "SELECT 1 FROM information_schema.tables WHERE table_schema = '$1' LIMIT 1")" ]; then
+        printf 'data of %s present\n' "$1"
+    else
+        printf 'data of %s none\n' "$1"
+    fi
+}
+
+# probe_seeds: whether a new database waits for the application's seeds
+probe_seeds() { if [ -e /etc/itqan/seeds-due ]; then printf 'seeds due\n'; else printf 'seeds none due\n'; fi; }
+
 # probe_checkout PATH: a checkout's origin, and that modes do not count as changes in it
 probe_checkout() {
     printf 'checkout %s origin %s\n' "$1" "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null || echo absent)"
