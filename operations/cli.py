@@ -157,7 +157,8 @@ def test(arguments: argparse.Namespace) -> int:
     return run_tests(arguments.words, ready_engine(steps).environment, steps)
 
 
-def _parser() -> Parser:
+def command_line() -> Parser:
+    """The parser of all commands."""
     parser = Parser(prog="itqan", description="The Itqan server as units: copies on Docker, and production.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -239,7 +240,7 @@ def _confirm(stack: str, yes: bool) -> None:
 def main() -> int:
     """Runs the command line. Returns its exit status; a user's mistake is one message, not a traceback."""
     try:
-        arguments = _parser().parse_args()
+        arguments = command_line().parse_args()
         status: int = arguments.run(arguments)
         return status
     except OperationError as error:

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import OperationError
 from .github import GitHub
 
+SECRET_PREFIXES = ("PULUMI_", "AWS_", "AZURE_", "GOOGLE_")
 API = "https://api.github.com"
 
 
@@ -46,6 +47,7 @@ class Context:
     run: str = ""
     summary_file: Path | None = None
     output_file: Path | None = None
+    has_backend: bool = True
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str]) -> Context:
@@ -55,6 +57,8 @@ class Context:
         """
         token = environment.pop("GITHUB_TOKEN", "")
         repository = environment.get("GITHUB_REPOSITORY", "")
+        if repository:
+            _drop_missing_secrets(environment)
         event = _event(environment.get("GITHUB_EVENT_PATH", ""))
         if repository and not token:
             raise OperationError(
@@ -69,7 +73,16 @@ class Context:
             f"{server}/{repository}/actions/runs/{run}" if repository and run else "",
             _path(environment, "GITHUB_STEP_SUMMARY"),
             _path(environment, "GITHUB_OUTPUT"),
+            not repository or "PULUMI_BACKEND_URL" in environment,
         )
+
+    def require_backend(self) -> None:
+        """Raises OperationError in a workflow that does not say where the state is kept."""
+        if not self.has_backend:
+            raise OperationError(
+                "PULUMI_BACKEND_URL is missing: a state on this runner would be lost with it; in a workflow: "
+                "env: {PULUMI_BACKEND_URL: ${{ secrets.PULUMI_BACKEND_URL }}}"
+            )
 
     def summarise(self, text: str) -> None:
         """The run's summary: on its page, or on standard output."""
@@ -89,6 +102,12 @@ class Context:
         """The pull request's one comment with a marker, where there is a pull request that may have one."""
         if self.github and self.pull_request:
             self.github.put_comment(self.pull_request.number, marker, body)
+
+
+def _drop_missing_secrets(environment: MutableMapping[str, str]) -> None:
+    """A secret that the repository does not have is an empty variable, which Pulumi takes for a value."""
+    for name in [name for name, value in environment.items() if not value and name.startswith(SECRET_PREFIXES)]:
+        del environment[name]
 
 
 def _path(environment: MutableMapping[str, str], name: str) -> Path | None:

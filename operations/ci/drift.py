@@ -25,6 +25,7 @@ def watch(stack: str, context: Context, steps: Steps) -> bool:
     that was closed is a spell that is over, and stays so: drift that comes later is an issue of its own.
     Raises OperationError when the host cannot be looked at, after the issue says so.
     """
+    context.require_backend()
     try:
         report = audit_stack(stack, steps)
     except OperationError as error:

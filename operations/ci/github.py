@@ -189,9 +189,7 @@ class GitHub:
         path = url.removeprefix(self._base).strip("/").partition("?")[0]
         kind = "comments" if "comments" in path else "issues"
         hint = HINTS.get(answer.status, "that is not expected").format(
-            permission=answer.headers.get("X-Accepted-GitHub-Permissions", "").partition("=")[0]
-            or PERMISSIONS[kind],
-            repository=self._repository,
+            permission=PERMISSIONS[kind], repository=self._repository
         )
         return GitHubError(f"{method} {path}: GitHub says {answer.status}: {_message(answer)}; {hint}")
 

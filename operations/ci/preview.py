@@ -31,6 +31,7 @@ def preview_pull_request(stack: str, context: Context, steps: Steps) -> None:
 
         compare_with_base(stack, context)
         return
+    context.require_backend()
     ready = ready_stack(stack, steps)
     events = LOGS / f"preview-{stack}.events"
     secrets, failed = secrets_of(stack, ready.engine), None

@@ -28,6 +28,7 @@ def release(stack: str, context: Context, steps: Steps, tenant: str | None = Non
 
     Raises OperationError, once the summary is written, when one of them is not well.
     """
+    context.require_backend()
     stages: list[tuple[str, Callable[[], Outcome]]] = [
         ("up", lambda: _up(stack, steps)),
         ("audit", lambda: _audit(stack, steps)),

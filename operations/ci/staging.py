@@ -36,6 +36,7 @@ def follow(branch: str | None, context: Context, steps: Steps, *, compared: bool
     name = branch or (pull_request.branch if pull_request else "")
     if not name:
         raise OperationError("no pull request in this run; type: ./itqan ci staging --branch BRANCH")
+    context.require_backend()
     if pull_request and pull_request.is_closed:
         _take_down(name, context, steps)
     else:

@@ -15,6 +15,7 @@ def sweep(context: Context, steps: Steps) -> None:
     """
     from ..sweep import carry_out, look
 
+    context.require_backend()
     found = look(steps)
     failed = carry_out(found, steps)
     rows = [(code(removal.what), code(removal.why)) for removal in found.removals]
