@@ -106,7 +106,9 @@ class Context:
 
 def _drop_missing_secrets(environment: MutableMapping[str, str]) -> None:
     """A secret that the repository does not have is an empty variable, which Pulumi takes for a value."""
-    for name in [name for name, value in environment.items() if not value and name.startswith(SECRET_PREFIXES)]:
+    for name in [
+        name for name, value in environment.items() if not value and name.startswith(SECRET_PREFIXES)
+    ]:
         del environment[name]
 
 

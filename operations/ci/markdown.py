@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 # "Body is too long (maximum is 65536 characters)": GitHub's answer 422 to a longer comment or issue.
 BODY_LIMIT = 65_536
 # A step's summary may have a mebibyte (docs.github.com, workflow commands).
 SUMMARY_LIMIT = 1_000_000
+# Room for a number, and for the end of a block of code.
+RESERVE = 20
 # Shorter ones are words that stand in any text.
 SHORTEST_SECRET = 6
 MASK = "***"
@@ -57,24 +60,22 @@ def fitted(parts: Sequence[str], more: str, limit: int = BODY_LIMIT) -> str:
     whole = "\n\n".join(parts)
     if length(whole) <= limit:
         return whole
-    room = limit - length(more) - 20
-    taken: list[str] = []
-    for part in parts:
-        if length("\n\n".join([*taken, part])) > room:
-            break
-        taken.append(part)
+    room = limit - length(more) - RESERVE
+    taken = _beginning(parts, room, "\n\n")
     if not taken:
-        return f"{_cut(parts[0], room)}\n\n{more.format(len(parts))}"
+        return f"{_cut(parts[0], room - RESERVE)}\n\n{more.format(len(parts))}"
     return "\n\n".join([*taken, more.format(len(parts) - len(taken))])
+
+
+def _beginning(parts: Sequence[str], room: int, between: str) -> list[str]:
+    """As many of the first parts as have room together."""
+    sizes = accumulate(length(part) + len(between) for part in parts)
+    return [part for part, size in zip(parts, sizes, strict=True) if size <= room]
 
 
 def _cut(text: str, room: int) -> str:
     """The beginning of a text: as many whole lines as fit, with its block of code closed."""
-    taken: list[str] = []
-    for line in text.splitlines():
-        if length("\n".join([*taken, line])) > room - 20:
-            break
-        taken.append(line)
+    taken = _beginning(text.splitlines(), room, "\n")
     opened = [line for line in taken if line.startswith("```")]
     fence = re.match("`+", opened[-1])[0] if len(opened) % 2 else ""  # type: ignore[index]
     return "\n".join([*taken, fence]).rstrip()

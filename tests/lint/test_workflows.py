@@ -25,13 +25,13 @@ PACKAGE = "github.com/rhysd/actionlint/cmd/actionlint"
 
 
 @pytest.fixture(scope="module")
-def workflows(root: Path) -> dict[str, dict[str, Any]]:
+def workflows(root: Path) -> dict[str, dict[Any, Any]]:
     """Each workflow as data, by name; YAML 1.1 reads the key `on` as true."""
     return {path.stem: yaml.safe_load(path.read_text()) for path in (root / ".github/workflows").glob("*")}
 
 
 @pytest.fixture(scope="module")
-def steps(workflows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def steps(workflows: dict[str, dict[Any, Any]]) -> list[dict[str, Any]]:
     """Every step of every job."""
     return [step for flow in workflows.values() for job in flow["jobs"].values() for step in job["steps"]]
 
@@ -75,7 +75,12 @@ def test_actionlint_finds_what_is_wrong(actionlint: str, root: Path, tmp_path: P
 class TestZizmor:
     def zizmor(self, path: Path) -> subprocess.CompletedProcess[str]:
         """What zizmor says, without asking GitHub."""
-        command = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--no-progress", "--persona=pedantic"]
+        command = [
+            str(Path(sys.executable).with_name("zizmor")),
+            "--offline",
+            "--no-progress",
+            "--persona=pedantic",
+        ]
         return subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
 
     def test_it_finds_nothing(self, root: Path) -> None:
@@ -91,12 +96,12 @@ class TestZizmor:
         assert "template-injection" in self.zizmor(tmp_path / "wrong.yml").stdout
 
 
-def test_there_is_one_for_each_occasion(workflows: dict[str, dict[str, Any]]) -> None:
+def test_there_is_one_for_each_occasion(workflows: dict[str, dict[Any, Any]]) -> None:
     assert set(workflows) == WORKFLOWS
     assert all("pull_request_target" not in str(flow[True]) for flow in workflows.values())
 
 
-def test_permissions_are_given_by_jobs_only_and_every_job_ends(workflows: dict[str, dict[str, Any]]) -> None:
+def test_permissions_are_given_by_jobs_only_and_every_job_ends(workflows: dict[str, dict[Any, Any]]) -> None:
     for name, flow in workflows.items():
         assert flow["permissions"] == {}, name
         assert flow["concurrency"]["group"].startswith(name)
@@ -107,7 +112,7 @@ def test_permissions_are_given_by_jobs_only_and_every_job_ends(workflows: dict[s
 
 
 def test_secrets_are_for_jobs_of_an_environment_that_no_fork_runs(
-    workflows: dict[str, dict[str, Any]]
+    workflows: dict[str, dict[Any, Any]],
 ) -> None:
     for name, flow in workflows.items():
         for job in flow["jobs"].values():

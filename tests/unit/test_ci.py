@@ -142,7 +142,9 @@ class TestGitHub:
         assert waits == []
 
     def test_a_wrong_token(self, api: fake_github.GitHub) -> None:
-        with pytest.raises(GitHubError, match=r"401: Bad credentials; .*\$\{\{ github\.token \}\}\}$") as told:
+        with pytest.raises(
+            GitHubError, match=r"401: Bad credentials; .*\$\{\{ github\.token \}\}\}$"
+        ) as told:
             GitHub(api.url, REPOSITORY, "other").find_issue("x", MARK)
         assert "other" not in str(told.value)
 
@@ -169,9 +171,7 @@ class TestGitHub:
         with pytest.raises(GitHubError, match="no answer"):
             GitHub("http://127.0.0.1:9", REPOSITORY, TOKEN, lambda _: None).find_issue("x", MARK)
 
-    def test_a_closed_issue_and_a_pull_request_are_not_found(
-        self, api: fake_github.GitHub, client: GitHub
-    ) -> None:
+    def test_a_closed_issue_and_a_pull_request_are_not_found(self, client: GitHub) -> None:
         client.open_issue("drift", MARK, "title", MARK)
         found = client.find_issue("drift", MARK)
         assert found
