@@ -25,6 +25,8 @@ STAND_INS: Mapping[str, Any] = {
     "release": {"repository": "ssh://stand.in/repository.git"},
 }
 COMMIT = "0" * 40
+# Secrets that a DNS provider takes.
+PROVIDER_SECRETS = {"rfc2136": "tsigSecret", "hostinger": "hostingerToken"}
 FIELDS = {
     "payload": "content",
     "expect": "expected state",
@@ -68,9 +70,11 @@ def plain_units(stack: str) -> dict[str, dict[str, str]]:
 
 def _stand_ins(merged: Mapping[str, Any]) -> dict[str, Any]:
     """What the configuration lacks because it is encrypted or not there yet."""
-    from settings import missing_secrets
+    from settings import at, missing_secrets
 
-    made: dict[str, Any] = {name: _secret(name) for name in missing_secrets(merged)}
+    provider = PROVIDER_SECRETS.get(str(at(merged, "dns.provider")))
+    names = dict.fromkeys([*missing_secrets(merged), *([provider] if provider else [])])
+    made: dict[str, Any] = {name: _secret(name) for name in names}
     if merged.get("target") != "host":
         return made
     made |= {name: _laid_over(merged.get(name), value) for name, value in STAND_INS.items()}
@@ -89,7 +93,7 @@ def _laid_over(found: Any, stand_in: Any) -> Any:
 
 def _secret(name: str) -> str:
     if not name.endswith("PrivateKey"):
-        return f"(secret {name})"
+        return f"(secret:{name})"
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     container = PrivateFormat.PKCS8 if name == "registrarPrivateKey" else PrivateFormat.OpenSSH

@@ -25,6 +25,7 @@ from operations.errors import ConfigurationError, OperationError
 from operations.report import Report
 from operations.steps import Steps
 from settings import Settings
+from tests.conftest import VARIANTS
 from tests.fakes import github as fake_github
 from tests.fakes.api import Fault
 
@@ -360,7 +361,17 @@ class TestUnits:
         found = units.plain_units(stack)
         assert found == units.plain_units(stack), "stand-ins are the same each time"
         assert len(found) > 40
-        assert "(secret databasePassword)" in found["release/env"]["content"]
+        assert "(secret:databasePassword)" in found["release/env"]["content"]
+
+    @pytest.mark.parametrize("name", VARIANTS)
+    def test_every_kind_of_stack_does(
+        self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        base, changes = VARIANTS[name]
+        config = {f"itqan:{key}": value for key, value in {"extends": base, **changes}.items()}
+        (tmp_path / "Pulumi.x.yaml").write_text(json.dumps({"config": config}))
+        monkeypatch.setattr(units, "stack_file", lambda name: tmp_path / f"Pulumi.{name}.yaml")
+        assert len(units.plain_units("x")) > 40
 
     def test_what_differs(self) -> None:
         base = {"a": {"content": "1"}, "b": {"content": "1"}, "gone": {"probe": "x"}}
