@@ -139,8 +139,8 @@ def test_nights_of_drift_are_one_issue(next_runner: Runner, api: GitHub) -> None
     assert state == "open" and "login somebody" in body and "itqan:accepted.logins" in body
     inside(outputs, f"userdel --remove somebody; chmod 755 {APPLICATION}/.env")
     next_runner.ci("drift", STACK)
-    [(state, _)] = issues()
-    assert state == "closed"
+    [(state, body)] = issues()
+    assert state == "closed", body
 
 
 def test_main_goes_up_and_is_looked_at(next_runner: Runner) -> None:
