@@ -43,13 +43,25 @@ def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callab
     def closing(stack: Stack, record: Record) -> None:
         write_root_certificate(stack.name, record.outputs)
         _trace(trace, steps, record)
-        print(summary(stack, record, steps.durations, time.monotonic() - start))
+        try:
+            if stack.is_copy:
+                _lead_browsers_to(stack.name, record.outputs, steps)
+        finally:
+            print(summary(stack, record, steps.durations, time.monotonic() - start))
 
     try:
         yield closing
     except RunFailed as error:
         _trace(trace, steps, error.record)
         raise
+
+
+def _lead_browsers_to(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
+    from .edge import register
+    from .opening import keep_authority
+
+    keep_authority(outputs)
+    register(stack, outputs, steps)
 
 
 def _trace(path: Path | None, steps: Steps, record: Record) -> None:
@@ -88,9 +100,10 @@ def curl_line(stack: str, outputs: Mapping[str, Any]) -> str | None:
     """The line that fetches a copy's page and verifies it; None before there is one."""
     if not (outputs.get("url") and outputs.get("rootCertificate")):
         return None
+    address, _, port = (outputs.get("edge") or f"{outputs['address']}:443").partition(":")
     return (
         f"curl --cacert {root_certificate_file(stack)} "
-        f"--resolve {outputs['domain']}:443:{outputs['address']} {outputs['url']}"
+        f"--resolve {outputs['domain']}:{port}:{address.replace('0.0.0.0', '127.0.0.1')} {outputs['url']}"
     )
 
 

@@ -10,9 +10,9 @@ from .paths import PYTHON, ROOT
 from .steps import Steps
 
 # In the order of a run: what fails soonest comes first.
-TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "e2e", "ci", "vps")
+TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "e2e", "vps", "branches", "ci")
 # Tiers that run containers.
-CONTAINERS = frozenset({"archive", "conformance", "e2e", "ci", "vps", "soak"})
+CONTAINERS = frozenset({"archive", "conformance", "e2e", "vps", "branches", "ci", "soak"})
 # Only when asked for; parity compares two stacks that are up: --stack A --stack B.
 FURTHER_TIERS = ("soak", "parity")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .fields import BRANCH
 from .rules import NAMESPACE, at
-from .secrets import BRANCH_SEED, SECRETS, Source
+from .secrets import AUTHORITY, BRANCH_SEED, SECRETS, Source
 
 # Before a slug, the name of a stack.
 PREFIX = "staging-"
@@ -72,16 +72,22 @@ def with_branch(config: Mapping[str, Any], stack: str) -> dict[str, Any]:
         "domain": f"{slug(branch)}.{domain}",
         "server": {**config["server"], "hostname": stack},
         "release": {**config["release"], "ref": branch},
-        **derived_secrets(str(config[BRANCH_SEED]), stack),
+        **derived_secrets(config, stack),
     }
 
 
-def derived_secrets(seed: str, stack: str) -> dict[str, str]:
-    """Every secret that can be made, derived for one stack: the same seed and stack give the same ones."""
+def derived_secrets(config: Mapping[str, Any], stack: str) -> dict[str, str]:
+    """The secrets of a copy that can be made, and further ones that the base has, derived for one stack.
+
+    The same seed and stack give the same ones. The test authority is that of all copies.
+    """
+    seed = str(config[BRANCH_SEED])
     return {
         name: secret.generate(_source(seed, f"{NAMESPACE}/{stack}/{name}"))
         for name, secret in SECRETS.items()
-        if secret.generate and name != BRANCH_SEED
+        if secret.generate
+        and name not in (BRANCH_SEED, AUTHORITY)
+        and ("docker" in secret.targets or config.get(name))
     }
 
 
