@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .branch_cli import add_branch_commands, add_trace_option
+from .ci.cli import add_ci_commands
 from .errors import OperationError
 from .machine import ready_engine
 from .questions import QUESTIONS
@@ -166,7 +167,8 @@ def test(arguments: argparse.Namespace) -> int:
     return run_tests(arguments.words, ready_engine(steps).environment, steps)
 
 
-def _parser() -> Parser:
+def command_line() -> Parser:
+    """The parser of all commands."""
     parser = Parser(prog="itqan", description="The Itqan server as units: copies on Docker, and production.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -205,6 +207,7 @@ def _parser() -> Parser:
     command(outputs).add_argument("--json", action="store_true", help="as one JSON object")
     command(env)
     add_branch_commands(commands)
+    add_ci_commands(commands)
     words = command(test, of_stack=False)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
     return parser
@@ -252,7 +255,7 @@ def _confirm(stack: str, yes: bool) -> None:
 def main() -> int:
     """Runs the command line. Returns its exit status; a user's mistake is one message, not a traceback."""
     try:
-        arguments = _parser().parse_args()
+        arguments = command_line().parse_args()
         status: int = arguments.run(arguments)
         return status
     except OperationError as error:
