@@ -464,9 +464,15 @@ rewrite_redis_conf() {
     place "$file" "$(stat -c '%U:%G' "$file")" "$(stat -c '%a' "$file")"
 }
 
-# open_redis HOST PORT FILE: nobody is asked for a password any more
+# open_redis HOST PORT FILE: nobody is asked for a password, where it was this stack's: FILE had it
 open_redis() {
-    if [ "$(ask_redis "$1" "$2" config set requirepass '""')" != OK ]; then refuse 'Redis does not let this stack in'; fi
+    if ! wait_until 10 redis_speaks "$1" "$2"; then refuse "Redis does not answer: see \`journalctl -u redis-server\`"; fi
+    if redis_is_open "$1" "$2"; then return; fi
+    if ! [ -e "$3" ]; then refuse 'Redis asks for a password that the settings do not have; it belongs into itqan:redisPassword'; fi
     grep -vx "include $3" /etc/redis/redis.conf | rewrite_redis_conf
     rm -f "$3"
+    if [ "$(ask_redis "$1" "$2" config set requirepass '""')" != OK ]; then systemctl restart redis-server; fi
+    if ! wait_until 10 redis_is_open "$1" "$2"; then refuse "Redis still asks for a password: see /etc/redis/redis.conf"; fi
 }
+redis_speaks() { redis-cli -h "$1" -p "$2" ping | grep -qE '^(PONG|NOAUTH)'; }
+redis_is_open() { [ "$(redis-cli -h "$1" -p "$2" ping)" = PONG ]; }

@@ -420,10 +420,14 @@ ask_redis() {
     fi
 }
 
-# probe_redis HOST PORT
+# probe_redis HOST PORT [open]: whether Redis answers to whoever knows its password, or to everybody
 probe_redis() {
     local answer
-    answer=$(ask_redis "$1" "$2" ping)
+    if [ "${3-}" = open ]; then
+        answer=$(redis-cli -h "$1" -p "$2" ping 2>/dev/null)
+    else
+        answer=$(ask_redis "$1" "$2" ping)
+    fi
     printf 'redis %s:%s %s\n' "$1" "$2" "${answer:-silent}"
 }
 
