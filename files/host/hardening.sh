@@ -132,11 +132,16 @@ install_strict() {
     restore_holds
 }
 
-# restart_sandboxed SERVICE SEEN: restarted, until its main process is seen with the sandbox: `restart` returns before
-# systemd's child has put it on
+# restart_sandboxed SERVICE SEEN FILE: restarted, until its main process is seen with the sandbox of FILE: `restart` returns
+# before systemd's child has put it on. A kernel that refuses one costs nobody the service: it runs without.
 restart_sandboxed() {
     systemctl daemon-reload
+    if systemctl restart "$1" && wait_until 30 sandboxed "$1" "$2"; then return; fi
+    say "$(journalctl -q -n 5 -o cat -u "$1" 2>&1 || true)"
+    rm -f "$3"
+    systemctl daemon-reload
+    systemctl reset-failed "$1" || true
     systemctl restart "$1"
-    wait_until 10 sandboxed "$@"
+    refuse "$1: does not run in its sandbox, and goes on without: its last words stand above; see \`journalctl -u $1\`"
 }
 sandboxed() { [ "$(probe_sandbox "$1")" = "$2" ]; }
