@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from components.sample import sample_repository
 from tests.e2e.copy import ROOT, itqan, poll, pulumi
 
-from .conftest import Vps
+from .conftest import Vps, pointed_at
 from .hoster import Hoster, Server
 from .load import Load
 
@@ -223,6 +224,65 @@ def test_adopt_takes_values_only_when_told_to(by_hand: Vps) -> None:
     assert again.returncode == 0
     assert "the settings say what the host has" in again.stdout
     assert by_hand.file.read_text() == text
+
+
+def test_two_values_of_a_secret_are_told_and_none_is_lost(by_hand: Vps) -> None:
+    pulumi("config", "set", "--secret", "--stack", STACK, "itqan:mailPassword", "sentinel-of-the-settings")
+    try:
+        told = adopt(by_hand)
+        assert told.returncode == 2
+        assert "stored with other values than the host's, and left so: mailPassword" in told.stdout
+        kept = adopt(by_hand, "--keep")
+        assert (kept.returncode, "the stored ones stay: mailPassword" in kept.stdout) == (0, True)
+        assert "sentinel" not in told.stdout + told.stderr + kept.stdout + kept.stderr
+    finally:
+        pulumi("config", "rm", "--stack", STACK, "itqan:mailPassword")
+
+
+def test_replace_stores_what_the_host_has(by_hand: Vps) -> None:
+    bundle = json.loads(pulumi("config", "get", "--stack", STACK, "itqan:secrets").stdout)
+    other = json.dumps({**bundle, "mailPassword": "sentinel-of-the-settings"})
+    pulumi("config", "set", "--secret", "--stack", STACK, "itqan:secrets", other)
+    done = adopt(by_hand, "--replace")
+    assert (done.returncode, "replaced by the host's: mailPassword" in done.stdout) == (0, True)
+    assert by_hand.secret("mailPassword") == 'sentinel "mail" pass'
+
+
+def test_adopt_takes_the_way_to_git_and_the_token(by_hand: Vps) -> None:
+    """In a stack of its own, so that the story goes on with the server as it was built."""
+    ssh, ini = "/home/deploy/.ssh", "/root/secret/hostinger.ini"
+    renewal = "/etc/letsencrypt/renewal/another.conf"
+    known = f"git.test {by_hand.server.host_key}"
+    by_hand.hoster.copy(by_hand.server.container, "/root/known", f"{known}\n")
+    by_hand.server.bash(
+        f"git config -f {APPLICATION}/.git/config remote.origin.url git@git.test:itqan.git\n"
+        f"install -d -o deploy -g deploy {ssh}; ssh-keygen -q -t ed25519 -N '' -f {ssh}/itqan\n"
+        f"printf 'Host git.test\\n  IdentityFile ~/.ssh/itqan\\n' >{ssh}/config\n"
+        f"mv /root/known {ssh}/known_hosts; ssh-keygen -q -H -f {ssh}/known_hosts 2>/dev/null; chown -R deploy: {ssh}\n"
+        f"install -D -m 600 /dev/stdin {ini} <<<'dns_hostinger_api_token = \"sentinel-token\"'\n"
+        f"echo 'dns_hostinger_credentials = {ini}' >{renewal}"
+    )
+    try:
+        with pointed_at("vps-taken", by_hand.server, by_hand.hoster, by_hand.key) as made:
+            assert made.init_fully().returncode == 2
+            first = adopt(made)
+            assert "hostingerToken" in first.stdout and "deployKey" not in first.stdout
+            assert "release.knownHosts" in first.stdout
+            done = adopt(made, "--take", "--replace")
+            assert "deployKey" in done.stdout, done.stdout + done.stderr
+            assert "sentinel-token" not in first.stdout + done.stdout + done.stderr + made.file.read_text()
+            assert made.secret("hostingerToken") == "sentinel-token"
+            assert made.secret("deployKey").strip() == by_hand.server.bash(f"cat {ssh}/itqan")
+            text = made.file.read_text()
+            assert "repository: git@git.test:itqan.git" in text
+            assert by_hand.server.host_key.split()[1] in text
+    finally:
+        origin = "/srv/git/itqan-platform.git"
+        by_hand.server.bash(
+            f"git config -f {APPLICATION}/.git/config remote.origin.url {origin}\n"
+            f"chown deploy:www-data {APPLICATION}/.git/config; chmod 755 {APPLICATION}/.git/config\n"
+            f"rm -rf {ssh} /root/secret {renewal} /root/known"
+        )
 
 
 def test_the_audit_names_what_up_will_change(by_hand: Vps) -> None:
