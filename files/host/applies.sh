@@ -103,7 +103,7 @@ end_fpm() {
     wait_until 60 all_gone "$1" || true
 }
 
-# preflight DIGEST CHECK=VALUE… <TSIG-SECRET: refuses the host with everything that is wrong, or notes that it passed
+# preflight DIGEST CHECK=VALUE… <SECRET: refuses the host with everything that is wrong, or notes that it passed
 preflight() {
     local digest=$1 problems
     shift

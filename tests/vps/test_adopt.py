@@ -258,7 +258,8 @@ def test_adopt_takes_the_way_to_git_and_the_token(by_hand: Vps) -> None:
         f"git config -f {APPLICATION}/.git/config remote.origin.url git@git.test:itqan.git\n"
         f"install -d -o deploy -g deploy {ssh}; ssh-keygen -q -t ed25519 -N '' -f {ssh}/itqan\n"
         f"printf 'Host git.test\\n  IdentityFile ~/.ssh/itqan\\n' >{ssh}/config\n"
-        f"mv /root/known {ssh}/known_hosts; ssh-keygen -q -H -f {ssh}/known_hosts 2>/dev/null; chown -R deploy: {ssh}\n"
+        f"mv /root/known {ssh}/known_hosts; ssh-keygen -q -H -f {ssh}/known_hosts 2>/dev/null\n"
+        f"chown -R deploy: {ssh}\n"
         f"install -D -m 600 /dev/stdin {ini} <<<'dns_hostinger_api_token = \"sentinel-token\"'\n"
         f"echo 'dns_hostinger_credentials = {ini}' >{renewal}"
     )
