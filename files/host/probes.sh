@@ -103,6 +103,9 @@ probe_reloaded() {
     fi
 }
 
+# probe_second_fpm: that a second PHP-FPM answers, which a run that was killed has left
+probe_second_fpm() { if [ -e /run/itqan-fpm.pid ]; then printf 'second FPM answers\n'; fi; }
+
 # probe_cached ROOT: whether the cached configuration is younger than .env
 probe_cached() {
     local cache=$1/bootstrap/cache/config.php

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +80,23 @@ WRITTEN = (
     f"{APPLICATION}/storage/framework",
     "/root",
 )
+# The moments of a hand-over at which the unit's shell dies: what there is on the host by then.
+KILLED = {
+    moment: f"""
+reloads=$(journalctl -u php8.4-fpm -o cat | grep -c '^Reloaded ' || true)
+for try in $(seq 12000); do
+    if {seen}; then pkill -KILL -f '[i]tqan-converge .*php/pool'; exit 0; fi
+    sleep 0.01
+done
+exit 1
+"""
+    for moment, seen in {
+        "started": "[ -s /run/itqan-fpm.pid ]",
+        "answers": "[ -S /run/php/php8.4-fpm.sock.itqan ] && ! [ -S /run/php/itqan-fpm.sock ]",
+        "reloaded": "[ -s /run/itqan-fpm.pid ] && "
+        "[ $(journalctl -u php8.4-fpm -o cat | grep -c '^Reloaded ') -gt $reloads ]",
+    }.items()
+}
 SERVICES = ("mariadb", "redis-server", "nginx", "php8.4-fpm", "supervisor", "cron")
 
 
@@ -330,6 +349,34 @@ def test_a_reload_of_the_adopted_server_cuts_off_no_request(by_hand: Vps) -> Non
         poll(lambda: load.answers["200"] > 20, 30, "the site answers")
         by_hand.up()
     assert set(load.answers) == {"200"}, load.answers
+
+
+@pytest.mark.parametrize("moment", ["started", "answers", "reloaded"])
+def test_a_hand_over_of_fpm_that_is_killed_is_finished_by_the_next_run(by_hand: Vps, moment: str) -> None:
+    """FPM as Debian has it again; the run and its shell on the host die while the second FPM answers."""
+    pool = "/etc/php/8.4/fpm/pool.d/www.conf"
+    server = by_hand.server
+    server.bash(f"sed -i '/process_control_timeout/d' {pool}; systemctl restart php8.4-fpm")
+    with load_on(server) as load:
+        poll(lambda: load.answers["200"] > 20, 30, "the site answers")
+        run = subprocess.Popen(
+            [str(ROOT / "itqan"), "up", "--stack", by_hand.stack],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        server.bash(KILLED[moment])
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        assert server.bash("ls /run/itqan-fpm.pid")
+        by_hand.up()
+        answered = load.answers["200"]
+        poll(lambda: load.answers["200"] > answered + 20, 30, "the site answers")
+    assert set(load.answers) == {"200"}, load.answers
+    assert server.bash("ls /run/itqan-fpm* /run/php/*itqan* 2>/dev/null || true") == ""
+    assert server.bash("pgrep -fc '^php-fpm: master'") == "1"
+    poll(lambda: by_hand.audit()["differing"] == 0, 30, "an audit without a difference")
 
 
 def test_the_secrets_are_nowhere_in_the_state_or_the_logs(by_hand: Vps) -> None:
