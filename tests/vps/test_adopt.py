@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.sample import sample_repository
+from settings import stack_file_config
 from tests.e2e.copy import ROOT, itqan, poll, pulumi
 
 from .conftest import Vps, pointed_at
@@ -293,9 +294,9 @@ def test_adopt_takes_the_way_to_git_and_the_token(by_hand: Vps) -> None:
             assert "sentinel-token" not in first.stdout + done.stdout + done.stderr + made.file.read_text()
             assert made.secret("hostingerToken") == "sentinel-token"
             assert made.secret("deployKey").strip() == by_hand.server.bash(f"cat {ssh}/itqan")
-            text = made.file.read_text()
-            assert "repository: git@git.test:itqan.git" in text
-            assert by_hand.server.host_key.split()[1] in text
+            release = stack_file_config(made.file)["release"]
+            assert release["repository"] == "git@git.test:itqan.git"
+            assert [line.split()[2] for line in release["knownHosts"]] == [by_hand.server.host_key.split()[1]]
     finally:
         origin = "/srv/git/itqan-platform.git"
         by_hand.server.bash(
