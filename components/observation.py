@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -111,11 +112,9 @@ async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) ->
             return parse(await _run(endpoint, script(units)), units)
         except SudoRefused as error:
             raise Unreachable("\n".join([str(error), *await _without_root(endpoint, units)])) from None
-        except ConnectionRefusedError:
+        except ConnectionRefusedError as error:
             if time.monotonic() - started >= patience:
-                raise Unreachable(
-                    _failed(endpoint, "connection refused: does sshd run on that port?")
-                ) from None
+                raise Unreachable(_failed(endpoint, network_reason(error))) from None
             await asyncio.sleep(0.1)
 
 
@@ -170,7 +169,7 @@ async def _run(endpoint: Endpoint, program: str, *, sudo: bool | None = None) ->
     except (asyncio.TimeoutError, asyncssh.TimeoutError):
         reason = "timeout: no answer in time"
     except (OSError, asyncssh.Error) as error:
-        reason = str(error) or type(error).__name__
+        reason = network_reason(error)
     else:
         if result.exit_status == 0 or result.stdout:
             return _bytes(result.stdout)
@@ -179,6 +178,15 @@ async def _run(endpoint: Endpoint, program: str, *, sudo: bool | None = None) ->
             raise SudoRefused(_failed(endpoint, f"{words}; on the host, as root: {_allow(endpoint.user)}"))
         reason = f"bash as root failed: {words}"
     raise Unreachable(_failed(endpoint, reason))
+
+
+def network_reason(error: Exception) -> str:
+    """Why a connection failed, in words instead of numbers."""
+    if isinstance(error, socket.gaierror):
+        return "the name cannot be resolved"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: does sshd run on that port?"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _bytes(output: str | bytes | None) -> bytes:

@@ -37,7 +37,7 @@ from .terminal import ask, ask_secret, ask_word
 PATIENCE = 15
 # The kinds that Pulumi's plugin can pin, the preferred one first.
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
-LOGIN_KEY, TSIG = "sshPrivateKey", "tsigSecret"
+LOGIN_KEY, TSIG, HOST = "sshPrivateKey", "tsigSecret", "connection.host"
 # The secret that a provider of DNS asks for.
 DNS_SECRETS = {"rfc2136": TSIG, "hostinger": "hostingerToken"}
 
@@ -160,7 +160,8 @@ class _Init:
             provider = answers.get("dns.provider", at(merged, "dns.provider"))
             if question.key in answers or (question.option in OF_RFC2136 and provider != "rfc2136"):
                 continue
-            known = at(merged, question.key)
+            # the address of the stack that this one extends is another server's
+            known = at(self._own() if question.key == HOST else merged, question.key)
             text = f"{question.text}{f' [{known}]' if known else ''}"
             said = ask(text, partial(self._wrong, question))
             if said and said != str(known):
@@ -178,7 +179,7 @@ class _Init:
 
     def _place(self, answers: Mapping[str, str]) -> tuple[str, int]:
         merged = self._merged()
-        host = answers.get("connection.host") or at(merged, "connection.host")
+        host = answers.get(HOST) or at(self._own(), HOST)
         port = int(answers.get("connection.port") or at(merged, "connection.port") or 22)
         if not host:
             raise ConfigurationError("itqan:connection.host: missing; say where the host is: --host ADDRESS")
@@ -319,15 +320,20 @@ def _shown_host_key(host: str, port: int) -> tuple[str, str]:
     """The public key that a host shows, and its SHA256 fingerprint. Raises OperationError."""
     import asyncssh
 
+    from components.observation import network_reason
+
     async def ask() -> asyncssh.SSHKey | None:
         shown = asyncssh.get_server_host_key(host, port, server_host_key_algs=HOST_KEYS, config=None)
         return await asyncio.wait_for(shown, PATIENCE)
 
     try:
         key = asyncio.run(ask())
-    except (asyncio.TimeoutError, OSError, asyncssh.Error) as error:
-        reason = str(error) or f"no answer within {PATIENCE} seconds"
-        raise OperationError(f"{host} port {port} shows no host key: {reason}") from None
+    except asyncio.TimeoutError:
+        raise OperationError(
+            f"{host} port {port} shows no host key: no answer within {PATIENCE} seconds"
+        ) from None
+    except (OSError, asyncssh.Error) as error:
+        raise OperationError(f"{host} port {port} shows no host key: {network_reason(error)}") from None
     if key is None:
         raise OperationError(f"{host} port {port} shows no host key")
     return key.export_public_key().decode().strip(), key.get_fingerprint()
@@ -339,9 +345,9 @@ def _read_key(file: Path) -> str:
     try:
         text = file.read_text()
         public_key(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--key: {file}: {error}") from None
-    except UnreadableKey:
+    except OSError as error:
+        raise ConfigurationError(f"--key: {file}: {error.strerror}") from None
+    except (UnicodeDecodeError, UnreadableKey):
         raise ConfigurationError(
             f"--key: {file}: not a private SSH key, or one with a passphrase, which nobody could type "
             f"in a run; make one for the stack: --new-key"

@@ -7,7 +7,6 @@ import pty
 import select
 import signal
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -21,7 +20,7 @@ class Typist:
     shown   all that was on the screen
     """
 
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
+    def __init__(self, command: list[str], folder: Path) -> None:
         self.shown = ""
         self._read = 0  # of `shown`, what was waited for already
         self._pid, self._terminal = pty.fork()
