@@ -112,12 +112,12 @@ def init(arguments: argparse.Namespace) -> int:
 
 
 def adopt(arguments: argparse.Namespace) -> int:
-    """Store the secrets of a server that already runs; exit status 2 if the configuration still lacks any"""
+    """Store the secrets of a server that already runs; exit status 2 if any is open"""
     from .adopt import adopt_stack
 
-    adoption = adopt_stack(arguments.stack, Steps(), take=arguments.take)
+    adoption = adopt_stack(arguments.stack, Steps(), take=arguments.take, choice=arguments.choice)
     print(adoption.text())
-    return DIFFERENT if adoption.missing else AS_EXPECTED
+    return DIFFERENT if adoption.is_open else AS_EXPECTED
 
 
 def rotate(arguments: argparse.Namespace) -> int:
@@ -198,6 +198,11 @@ def command_line() -> Parser:
     adoption.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
     text = "the host's plain values become the settings', in the stack's own file"
     adoption.add_argument("--take", action="store_true", help=text)
+    either = adoption.add_mutually_exclusive_group()
+    text = "where a secret is stored with another value than the host's: the host's counts"
+    either.add_argument("--replace", dest="choice", action="store_const", const="host", default="", help=text)
+    text = "there the stored one counts, and `up` brings it to the host"
+    either.add_argument("--keep", dest="choice", action="store_const", const="stored", help=text)
     change = command(rotate, of_stack=False)
     change.add_argument("stack", metavar="STACK", help="for example prod")
     change.add_argument("secret", choices=("db", "app-key", "redis", "ssh"), help="what is changed")

@@ -169,5 +169,13 @@ def at(config: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def laid(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A configuration with a value at a dotted path."""
+    key, _, rest = path.partition(".")
+    inner = config.get(key)
+    below = laid(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value
+    return {**config, key: below}
+
+
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []

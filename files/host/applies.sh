@@ -58,23 +58,38 @@ note_patience() {
 reload_fpm() {
     local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier
     shift
+    if ! systemctl is-active -q "$1"; then end_second_fpm; fi # FPM does not start where another one listens
     if [ "$PATIENT" = yes ] || ! systemctl is-active -q "$1" || ! [ -S "$socket" ]; then
         reload_service "$@"
+        end_second_fpm
         return
     fi
     say "$1: a second FPM answers while it reloads"
     earlier=$(cat "$pid" 2>/dev/null || true) # of a run that was killed
     start_second_fpm "$version" "$pid"
-    if ! [ -S "$own" ]; then ln "$socket" "$own"; fi
+    if ! listens "$own"; then ln -f "$socket" "$own"; fi
     mv -f /run/php/itqan-fpm.sock "$socket"
     if [ -n "$earlier" ]; then end_fpm "$earlier"; fi
     drain_fpm "$(systemctl show -p MainPID --value "$1")"
     reload_service "$@"
-    mv -f "$own" "$socket"
-    end_fpm "$(cat "$pid")"
-    rm -f "$pid" /run/itqan-fpm.conf
+    end_second_fpm
+}
+# end_second_fpm, with the names of reload_fpm: what is left of one, of a run that was killed too: FPM's own socket is back
+# under its path if it lives, then the second one ends
+end_second_fpm() {
+    if listens "$own"; then mv -f "$own" "$socket"; else rm -f "$own"; fi
+    if [ -s "$pid" ]; then end_fpm "$(cat "$pid")"; fi
+    rm -f "$pid" /run/itqan-fpm.conf /run/php/itqan-fpm.sock
+}
+# listens SOCKET: whether anybody does; what FPM says to a word of HTTP does not matter
+listens() {
+    local status=0
+    if ! [ -S "$1" ]; then return 1; fi
+    curl -s -m 2 -o /dev/null --unix-socket "$1" http://localhost/ || status=$?
+    [ "$status" != 7 ]
 }
 start_second_fpm() {
+    rm -f "$2" /run/php/itqan-fpm.sock # of a run that was killed: a socket that somebody listens at is refused
     printf '[global]\npid = %s\nerror_log = /var/log/php%s-fpm.log\nprocess_control_timeout = 30s\n' "$2" "$1" >/run/itqan-fpm.conf
     printf 'include = /etc/php/%s/fpm/pool.d/www.conf\n[www]\nlisten = /run/php/itqan-fpm.sock\n' "$1" >>/run/itqan-fpm.conf
     "php-fpm$1" --daemonize --fpm-config /run/itqan-fpm.conf >/dev/null 2>&1
@@ -103,7 +118,7 @@ end_fpm() {
     wait_until 60 all_gone "$1" || true
 }
 
-# preflight DIGEST CHECK=VALUE… <TSIG-SECRET: refuses the host with everything that is wrong, or notes that it passed
+# preflight DIGEST CHECK=VALUE… <SECRET: refuses the host with everything that is wrong, or notes that it passed
 preflight() {
     local digest=$1 problems
     shift

@@ -415,7 +415,7 @@ def report(staging: Settings) -> Report:
     good = Unit("nginx/service", "", "service nginx enabled active", "")
     bad = Unit("nginx/site", "", "file /a root:root 644 sha256:1", "")
     states = [State(good, good.expect), State(bad, "file /a root:root 600 sha256:1")]
-    return Report(staging, "root@h port 22", 0.4, states, [], [], [], [])
+    return Report("staging", {}, "root@h port 22", 0.4, states, [], [], [], [], staging.set_command)
 
 
 def well(report: Report) -> Report:
