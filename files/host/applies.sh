@@ -56,7 +56,7 @@ note_patience() {
 # reload_fpm VERSION SERVICE PATTERN FILE…: where FPM would cut off its requests, a second one answers meanwhile, under the
 # same path of the socket: a connection that was made already goes on with the socket that it was made to
 reload_fpm() {
-    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier
+    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier second
     shift
     if ! systemctl is-active -q "$1"; then end_second_fpm; fi # FPM does not start where another one listens
     if [ "$PATIENT" = yes ] || ! systemctl is-active -q "$1" || ! [ -S "$socket" ]; then
@@ -67,9 +67,13 @@ reload_fpm() {
     say "$1: a second FPM answers while it reloads"
     earlier=$(cat "$pid" 2>/dev/null || true) # of a run that was killed
     start_second_fpm "$version" "$pid"
+    second=$(cat "$pid")
     if ! listens "$own"; then ln -f "$socket" "$own"; fi
     mv -f /run/php/itqan-fpm.sock "$socket"
-    if [ -n "$earlier" ]; then end_fpm "$earlier"; fi
+    if [ -n "$earlier" ]; then
+        end_fpm "$earlier"
+        printf '%s' "$second" >"$pid" # an FPM that ends takes the file away, whoever's number is in it
+    fi
     drain_fpm "$(systemctl show -p MainPID --value "$1")"
     reload_service "$@"
     end_second_fpm
