@@ -12,7 +12,6 @@ from . import hosts
 from .engine import Engine
 from .errors import ConfigurationError, EngineError
 from .machine import ready_engine
-from .observed import observer_of, told
 from .paths import ROOT, stack_file
 from .report import Report
 from .stack import may_be_branch, own_configuration, unusable
@@ -44,6 +43,8 @@ def audit_stack(name: str, steps: Steps) -> Report:
     started = time.monotonic()
     host, unobserved = side.host, list[str]()
     if settings.observe == "observer":
+        from .observed import observer_of, told
+
         endpoint = observer_of(settings)
         record = told(endpoint)
         host, states, unobserved = endpoint.words, record.states(looked), record.unlike(looked)
@@ -73,9 +74,7 @@ def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
     for name in names:
         if may_be_branch(name):
             _derive(name, engine)
-        if not stack_file(name).exists():
-            file = stack_file(name).name
-            raise ConfigurationError(f"stack {name}: {file} does not exist; type: ./itqan up --stack {name}")
+        require_file(name)
     with ThreadPoolExecutor(len(names)) as beside:
         reading = [beside.submit(own_configuration, name, engine) for name in names]
         for module in MODULES:
@@ -88,6 +87,13 @@ def _derive(name: str, engine: Engine) -> None:
     from .branches import derive_if_branch
 
     derive_if_branch(name, engine, Steps())
+
+
+def require_file(name: str) -> None:
+    """Raises ConfigurationError for a stack that has no configuration."""
+    file = stack_file(name)
+    if not file.exists():
+        raise ConfigurationError(f"stack {name}: {file.name} does not exist; type: ./itqan up --stack {name}")
 
 
 def _settings(name: str, values: Callable[[], dict[str, object]]) -> Settings:

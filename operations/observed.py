@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .audit import require_file
 from .errors import ConfigurationError, OperationError
 from .paths import ROOT, stack_file
 from .report import Report
@@ -79,6 +80,7 @@ def _plain(name: str) -> dict[str, Any]:
     """The plain settings of a server that is set up."""
     from settings import SettingsError, at, merged_config, stack_file_config
 
+    require_file(name)
     try:
         plain = merged_config(stack_file_config(stack_file(name)), ROOT)
     except SettingsError as error:
