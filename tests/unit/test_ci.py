@@ -24,8 +24,8 @@ from operations.ci.smoke import Check, Smoke
 from operations.errors import ConfigurationError, OperationError
 from operations.report import Report
 from operations.steps import Steps
-from settings import Settings
-from tests.conftest import VARIANTS
+from settings import Settings, stack_file_config
+from tests.conftest import ROOT, VARIANTS
 from tests.fakes import github as fake_github
 from tests.fakes.api import Fault
 
@@ -282,6 +282,17 @@ class TestTexts:
         )
 
 
+def test_every_secret_of_a_configuration_is_known(
+    config: Callable[..., dict[str, Any]], secrets: dict[str, str]
+) -> None:
+    known = texts.secret_values("prod", config("prod", environmentSecrets={"PAYMENT_KEY": "sk_live_1"}))
+    assert {*secrets.values(), "sk_live_1"} <= set(known)
+    copy = texts.secret_values(
+        "staging-x", {**stack_file_config(ROOT / "Pulumi.staging.yaml"), "branch": "x", "branchSeed": "seed"}
+    )
+    assert len(copy) >= 10 and "seed" in copy
+
+
 def metadata(operation: str, before: object, after: object, diffs: list[str] | None = None) -> dict[str, Any]:
     return {
         "op": operation,
@@ -415,7 +426,18 @@ def report(staging: Settings) -> Report:
     good = Unit("nginx/service", "", "service nginx enabled active", "")
     bad = Unit("nginx/site", "", "file /a root:root 644 sha256:1", "")
     states = [State(good, good.expect), State(bad, "file /a root:root 600 sha256:1")]
-    return Report(staging, "root@h port 22", 0.4, states, [], [], [], [])
+    return Report(
+        stack=staging.stack,
+        accepted={},
+        host="root@h port 22",
+        seconds=0.4,
+        states=states,
+        unknown=[],
+        obstacles=[],
+        findings=[],
+        substitutions=[],
+        set_command=staging.set_command,
+    )
 
 
 def well(report: Report) -> Report:
@@ -462,6 +484,21 @@ class TestDrift:
         assert night(well(report)) is True
         assert night(report) is False
         assert [found["state"] for found in api.issues] == ["closed", "open"]
+
+    def test_with_the_observers_key_nothing_else_is_needed(
+        self, monkeypatch: pytest.MonkeyPatch, report: Report, tmp_path: Path
+    ) -> None:
+        asked: list[Path] = []
+
+        def look(_: str, key: Path) -> Report:
+            asked.append(key)
+            return report
+
+        monkeypatch.setattr(drift_module, "audit_with_key", look)
+        monkeypatch.delattr(drift_module, "ready_engine")
+        context = Context(summary_file=tmp_path / "summary.md", has_backend=False)
+        assert drift_module.watch("prod", context, Steps(), Path("-")) is False
+        assert asked == [Path("-")] and "nginx/site" in (tmp_path / "summary.md").read_text()
 
     def test_a_host_out_of_reach_is_an_issue_and_closes_none(
         self,
