@@ -14,8 +14,8 @@ import pytest
 from components.observation import State
 from components.unit import Unit
 from operations.ci import drift as drift_module
-from operations.ci import production, smoke, texts, units
-from operations.ci.context import Context
+from operations.ci import preview, production, smoke, texts, units
+from operations.ci.context import Context, PullRequest
 from operations.ci.github import GitHub, GitHubError
 from operations.ci.markdown import BODY_LIMIT, block, code, fitted, length, masked
 from operations.ci.plan import BOTH, DRIFT, PROGRAM, Plan, planned
@@ -358,6 +358,25 @@ class TestPlan:
         assert "| ~ | `Nginx nginx-site` | program | `content` |" in text
         assert "```\nnot of this stack: x\n```" in text
         assert "<details><summary>Nginx nginx-site</summary>" in text and "-a\n+b" in text
+
+    def test_a_stack_that_is_not_ready_is_told_in_the_comment_too(
+        self, monkeypatch: pytest.MonkeyPatch, api: fake_github.GitHub, client: GitHub
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise OperationError("stack prod is not usable: itqan:id: missing")
+
+        monkeypatch.setattr(preview, "ready_stack", refuse)
+        monkeypatch.setattr(preview, "ready_engine", lambda _: None)
+        monkeypatch.setattr(preview, "secrets_of", lambda *_: [])
+        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "words")
+        number = api.open_pull_request()
+        context = Context(
+            client, PullRequest(number, "x", "a" * 40, "b" * 40, is_fork=False, is_closed=False)
+        )
+        with pytest.raises(OperationError, match="itqan:id: missing"):
+            preview.preview_pull_request("prod", context, Steps())
+        [text] = api.texts(number)
+        assert "**The preview failed" in text and "itqan:id: missing" in text
 
     def test_nothing_and_a_failure(self) -> None:
         plan = Plan()
