@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from ..errors import OperationError
@@ -47,7 +48,7 @@ def drift(arguments: argparse.Namespace) -> int:
     from .drift import watch
 
     context = Context.of(os.environ)
-    healthy = watch(arguments.stack, context, Steps())
+    healthy = watch(arguments.stack, context, Steps(), arguments.observer_key)
     return AS_EXPECTED if healthy or context.github else DIFFERENT
 
 
@@ -93,6 +94,11 @@ def add_ci_commands(commands: argparse._SubParsersAction[Any]) -> None:
         if run in (production, smoke):
             text = "a tenant whose page has to be there (default: an unknown one, which may have none)"
             parser.add_argument("--tenant", metavar="NAME", type=_tenant, help=text)
+        if run is drift:
+            text = (
+                "compare with what the last `up` left, with the observer's key alone (- for standard input)"
+            )
+            parser.add_argument("--observer-key", metavar="FILE", type=Path, help=text)
         if run is smoke:
             parser.add_argument("--json", action="store_true", help="as one JSON object")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from ..audit import audit_stack
 from ..errors import OperationError
 from ..machine import ready_engine
-from ..report import Report
+from ..observed import audit_with_key
+from ..report import UNOBSERVED, Report
 from ..steps import Steps
 from .context import Context
 from .markdown import BODY_LIMIT, block, code, fitted, masked
@@ -16,24 +18,29 @@ from .texts import closing, keep, marker, secrets_of
 
 LABEL = "itqan-drift"
 FILE = "drift.md"
+# States of a row that are no drift.
+IN_ORDER = frozenset({"as expected", UNOBSERVED})
 
 
-def watch(stack: str, context: Context, steps: Steps) -> bool:
+def watch(stack: str, context: Context, steps: Steps, key: Path | None = None) -> bool:
     """Audits a stack and keeps its issue; returns whether the host is as its settings say.
 
     An open issue is brought up to date, with a comment only when something else differs than before. One
     that was closed is a spell that is over, and stays so: drift that comes later is an issue of its own.
+    Arguments: `key`, the observer's: with it alone, and no other secret, the host is compared with what the
+    last `up` left there; None: with the settings, as the whole configuration says.
     Raises OperationError when the host cannot be looked at, after the issue says so.
     """
-    context.require_backend()
+    if key is None:
+        context.require_backend()
     try:
-        report = audit_stack(stack, steps)
+        report = audit_with_key(stack, key) if key else audit_stack(stack, steps)
     except OperationError as error:
-        parts = ["**The host could not be looked at.**", block(str(error))]
-        _tell(stack, parts, "unseen", context, steps)
+        parts, digest = ["**The host could not be looked at.**", block(str(error))], "unseen"
+        _tell(stack, parts, digest, context, steps, has_key=key is not None)
         raise
     if report.failed:
-        _tell(stack, audit_parts(report), _digest(report), context, steps)
+        _tell(stack, audit_parts(report), _digest(report), context, steps, has_key=key is not None)
         return False
     context.summarise(f"{code(report.closing_line())}\n\n{closing(context)}")
     _close(stack, report, context)
@@ -42,12 +49,15 @@ def watch(stack: str, context: Context, steps: Steps) -> bool:
 
 def _digest(report: Report) -> str:
     """What differs, as one word, by which a change of it is noticed."""
-    told = [(name, cells) for name, cells in report.rows() if cells[1] != "as expected"]
+    told = [(name, cells) for name, cells in report.rows() if cells[1] not in IN_ORDER]
     return hashlib.sha256(repr((told, report.obstacles)).encode()).hexdigest()[:16]
 
 
-def _tell(stack: str, parts: list[str], digest: str, context: Context, steps: Steps) -> None:
-    secrets = secrets_of(stack, ready_engine(steps))
+def _tell(
+    stack: str, parts: list[str], digest: str, context: Context, steps: Steps, *, has_key: bool
+) -> None:
+    # Whoever has the observer's key alone knows no secret that could be masked.
+    secrets = [] if has_key else secrets_of(stack, ready_engine(steps))
     shown = [masked(part, secrets) for part in (*parts, closing(context)) if part]
     keep(FILE, "\n\n".join(shown))
     context.summarise("\n\n".join(shown))

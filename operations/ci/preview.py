@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 
 from ..errors import OperationError
+from ..machine import ready_engine
 from ..paths import LOGS
 from ..run import run_preview
-from ..stack import ready_stack
+from ..stack import Stack, ready_stack
 from ..steps import Steps
 from .context import Context
 from .markdown import block, code, details, table
@@ -32,17 +33,28 @@ def preview_pull_request(stack: str, context: Context, steps: Steps) -> None:
         compare_with_base(stack, context)
         return
     context.require_backend()
-    ready = ready_stack(stack, steps)
-    events = LOGS / f"preview-{stack}.events"
-    secrets, failed = secrets_of(stack, ready.engine), None
+    engine, plan, failed = ready_engine(steps), Plan(), None
     try:
-        run_preview(ready, ["--diff"])
+        ready = ready_stack(stack, steps)
+        plan, failed = _previewed(ready)
     except OperationError as error:
+        plan.record.errors.append(("", str(error)))
         failed = error
-    parts = preview_parts(stack, Plan.read(events), context, failed=failed is not None)
+    parts = preview_parts(stack, plan, context, failed=failed is not None)
+    secrets = secrets_of(stack, engine)
     publish(context, f"preview-{stack}.md", marker("preview", stack), parts, secrets)
     if failed:
         raise failed
+
+
+def _previewed(stack: Stack) -> tuple[Plan, OperationError | None]:
+    """The plan as far as the engine came, and why it came no further."""
+    failed = None
+    try:
+        run_preview(stack, ["--diff"])
+    except OperationError as error:
+        failed = error
+    return Plan.read(LOGS / f"preview-{stack.name}.events"), failed
 
 
 def may_preview(context: Context) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import OperationError
 from ..paths import HOME
@@ -29,20 +29,29 @@ def secrets_of(stack: str, engine: Engine) -> list[str]:
     from ..stack import own_configuration
 
     try:
-        return secret_values(own_configuration(stack, engine))
+        return secret_values(stack, own_configuration(stack, engine))
     except OperationError:
         return []
 
 
-def secret_values(config: Mapping[str, object]) -> list[str]:
-    """The secrets in a configuration."""
-    from settings import SECRETS, VARIABLES
+def secret_values(stack: str, config: Mapping[str, object]) -> list[str]:
+    """The secrets in a stack's configuration, and those that the copy of a branch derives."""
+    from settings import BRANCH_SEED, ROTATION, SECRETS, VARIABLES
+    from settings.branches import with_branch
 
     from ..stack import merged_configuration
 
-    merged: Mapping[str, Any] = merged_configuration(config)
-    further = merged.get(VARIABLES) or {}
-    return [str(merged[name]) for name in SECRETS if merged.get(name)] + [str(v) for v in further.values()]
+    merged = merged_configuration(config)
+    if merged.get("branch") and merged.get(BRANCH_SEED):
+        merged = {**merged, **with_branch(merged, stack)}
+    return [text for name in (*SECRETS, VARIABLES, ROTATION) for text in _words(merged.get(name))]
+
+
+def _words(value: object) -> list[str]:
+    """Every text in a value."""
+    if isinstance(value, Mapping):
+        return [word for entry in value.values() for word in _words(entry)]
+    return [str(value)] if value else []
 
 
 def publish(

@@ -25,8 +25,12 @@ STAND_INS: Mapping[str, Any] = {
     "release": {"repository": "ssh://stand.in/repository.git"},
 }
 COMMIT = "0" * 40
-# Secrets that a DNS provider takes.
-PROVIDER_SECRETS = {"rfc2136": "tsigSecret", "hostinger": "hostingerToken"}
+# Secrets that a stack needs because of a setting.
+ASKED_FOR = (
+    ("dns.provider", "rfc2136", "tsigSecret"),
+    ("dns.provider", "hostinger", "hostingerToken"),
+    ("observe", "observer", "observerPrivateKey"),
+)
 FIELDS = {
     "payload": "content",
     "expect": "expected state",
@@ -70,17 +74,17 @@ def plain_units(stack: str) -> dict[str, dict[str, str]]:
 
 def _stand_ins(merged: Mapping[str, Any]) -> dict[str, Any]:
     """What the configuration lacks because it is encrypted or not there yet."""
+    from components.keys import public_key
     from settings import at, missing_secrets
 
-    provider = PROVIDER_SECRETS.get(str(at(merged, "dns.provider")))
-    names = dict.fromkeys([*missing_secrets(merged), *([provider] if provider else [])])
-    made: dict[str, Any] = {name: _secret(name) for name in names}
+    asked = [name for key, value, name in ASKED_FOR if at(merged, key) == value]
+    made: dict[str, Any] = {name: _secret(name) for name in dict.fromkeys([*missing_secrets(merged), *asked])}
     if merged.get("target") != "host":
         return made
     made |= {name: _laid_over(merged.get(name), value) for name, value in STAND_INS.items()}
     connection = merged.get("connection")
     if isinstance(connection, dict) and not connection.get("hostKey"):
-        made["connection"] = {**connection, "hostKey": _host_key()}
+        made["connection"] = {**connection, "hostKey": public_key(_secret("sshHostPrivateKey"))}
     return made
 
 
@@ -92,25 +96,13 @@ def _laid_over(found: Any, stand_in: Any) -> Any:
 
 
 def _secret(name: str) -> str:
-    if not name.endswith("PrivateKey"):
-        return f"(secret:{name})"
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    """A key that everybody can make, so that it opens nothing; else words that nothing takes for a secret."""
+    from settings import SECRETS
 
-    container = PrivateFormat.PKCS8 if name == "registrarPrivateKey" else PrivateFormat.OpenSSH
-    return str(_key(name).private_bytes(Encoding.PEM, container, NoEncryption()), "ascii")
-
-
-def _host_key() -> str:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return str(_key("hostKey").public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH), "ascii")
-
-
-def _key(name: str) -> Any:
-    """A key that everybody can make: it stands for one, and opens nothing."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"stand-in {name}".encode()).digest())
+    generate = SECRETS[name].generate
+    if generate and name.endswith("PrivateKey"):
+        return generate(hashlib.shake_256(f"stand-in {name}".encode()).digest)
+    return f"(secret:{name})"
 
 
 def differences(

@@ -91,7 +91,7 @@ class TestZizmor:
     def test_it_finds_what_is_wrong(self, root: Path, tmp_path: Path) -> None:
         wrong = (root / ".github/workflows/drift.yml").read_text()
         (tmp_path / "wrong.yml").write_text(
-            wrong.replace("run: ./itqan ci drift prod", "run: echo ${{ github.event.issue.title }}")
+            wrong.replace("run: ./itqan", "run: echo ${{ github.event.issue.title }}")
         )
         assert "template-injection" in self.zizmor(tmp_path / "wrong.yml").stdout
 
@@ -135,6 +135,6 @@ def test_what_they_run_is_a_command_of_ours(steps: list[dict[str, Any]]) -> None
     runs = [step["run"] for step in steps if "run" in step]
     assert len(runs) >= len(WORKFLOWS)
     for run in runs:
-        program, *words = shlex.split(run)
+        program, *words = (word for word in shlex.split(run) if not word.startswith("<<<"))
         assert program == "./itqan"
         assert command_line().parse_args(words).run

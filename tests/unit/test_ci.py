@@ -14,8 +14,8 @@ import pytest
 from components.observation import State
 from components.unit import Unit
 from operations.ci import drift as drift_module
-from operations.ci import production, smoke, texts, units
-from operations.ci.context import Context
+from operations.ci import preview, production, smoke, texts, units
+from operations.ci.context import Context, PullRequest
 from operations.ci.github import GitHub, GitHubError
 from operations.ci.markdown import BODY_LIMIT, block, code, fitted, length, masked
 from operations.ci.plan import BOTH, DRIFT, PROGRAM, Plan, planned
@@ -24,8 +24,8 @@ from operations.ci.smoke import Check, Smoke
 from operations.errors import ConfigurationError, OperationError
 from operations.report import Report
 from operations.steps import Steps
-from settings import Settings
-from tests.conftest import VARIANTS
+from settings import Settings, stack_file_config
+from tests.conftest import ROOT, VARIANTS
 from tests.fakes import github as fake_github
 from tests.fakes.api import Fault
 
@@ -282,6 +282,17 @@ class TestTexts:
         )
 
 
+def test_every_secret_of_a_configuration_is_known(
+    config: Callable[..., dict[str, Any]], secrets: dict[str, str]
+) -> None:
+    known = texts.secret_values("prod", config("prod", environmentSecrets={"PAYMENT_KEY": "sk_live_1"}))
+    assert {*secrets.values(), "sk_live_1"} <= set(known)
+    copy = texts.secret_values(
+        "staging-x", {**stack_file_config(ROOT / "Pulumi.staging.yaml"), "branch": "x", "branchSeed": "seed"}
+    )
+    assert len(copy) >= 10 and "seed" in copy
+
+
 def metadata(operation: str, before: object, after: object, diffs: list[str] | None = None) -> dict[str, Any]:
     return {
         "op": operation,
@@ -347,6 +358,25 @@ class TestPlan:
         assert "| ~ | `Nginx nginx-site` | program | `content` |" in text
         assert "```\nnot of this stack: x\n```" in text
         assert "<details><summary>Nginx nginx-site</summary>" in text and "-a\n+b" in text
+
+    def test_a_stack_that_is_not_ready_is_told_in_the_comment_too(
+        self, monkeypatch: pytest.MonkeyPatch, api: fake_github.GitHub, client: GitHub
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise OperationError("stack prod is not usable: itqan:id: missing")
+
+        monkeypatch.setattr(preview, "ready_stack", refuse)
+        monkeypatch.setattr(preview, "ready_engine", lambda _: None)
+        monkeypatch.setattr(preview, "secrets_of", lambda *_: [])
+        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "words")
+        number = api.open_pull_request()
+        context = Context(
+            client, PullRequest(number, "x", "a" * 40, "b" * 40, is_fork=False, is_closed=False)
+        )
+        with pytest.raises(OperationError, match="itqan:id: missing"):
+            preview.preview_pull_request("prod", context, Steps())
+        [text] = api.texts(number)
+        assert "**The preview failed" in text and "itqan:id: missing" in text
 
     def test_nothing_and_a_failure(self) -> None:
         plan = Plan()
@@ -415,7 +445,18 @@ def report(staging: Settings) -> Report:
     good = Unit("nginx/service", "", "service nginx enabled active", "")
     bad = Unit("nginx/site", "", "file /a root:root 644 sha256:1", "")
     states = [State(good, good.expect), State(bad, "file /a root:root 600 sha256:1")]
-    return Report("staging", {}, "root@h port 22", 0.4, states, [], [], [], [], staging.set_command)
+    return Report(
+        stack=staging.stack,
+        accepted={},
+        host="root@h port 22",
+        seconds=0.4,
+        states=states,
+        unknown=[],
+        obstacles=[],
+        findings=[],
+        substitutions=[],
+        set_command=staging.set_command,
+    )
 
 
 def well(report: Report) -> Report:
@@ -462,6 +503,21 @@ class TestDrift:
         assert night(well(report)) is True
         assert night(report) is False
         assert [found["state"] for found in api.issues] == ["closed", "open"]
+
+    def test_with_the_observers_key_nothing_else_is_needed(
+        self, monkeypatch: pytest.MonkeyPatch, report: Report, tmp_path: Path
+    ) -> None:
+        asked: list[Path] = []
+
+        def look(_: str, key: Path) -> Report:
+            asked.append(key)
+            return report
+
+        monkeypatch.setattr(drift_module, "audit_with_key", look)
+        monkeypatch.delattr(drift_module, "ready_engine")
+        context = Context(summary_file=tmp_path / "summary.md", has_backend=False)
+        assert drift_module.watch("prod", context, Steps(), Path("-")) is False
+        assert asked == [Path("-")] and "nginx/site" in (tmp_path / "summary.md").read_text()
 
     def test_a_host_out_of_reach_is_an_issue_and_closes_none(
         self,
