@@ -22,7 +22,7 @@ class Part:
         import pulumi  # here, because whoever only wants the units does without its third of a second
 
         self.resource = pulumi.ComponentResource(f"itqan:server:{type(self).__name__}", self.part)
-        units = [unit for unit in target.units if unit.part == self.part]
+        units = [unit for unit in target.side.units if unit.part == self.part]
         before = [other.resource if isinstance(other, Part) else other for other in depends_on]
         target.add(self.resource, units, before)
         self.resource.register_outputs({})

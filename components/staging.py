@@ -11,7 +11,7 @@ import pulumi_docker as docker
 
 from settings import Settings
 
-from . import registrar
+from . import authority, registrar
 from .database import mounted_dump_path
 from .keys import public_key
 from .release import MOUNTED_REPOSITORY
@@ -81,7 +81,14 @@ def base_images(settings: Settings) -> dict[str, str]:
 
 
 def image_name(target: str, files: dict[str, bytes], bases: dict[str, str]) -> str:
-    """The name of a stage's image; the tag is its content: equal ones share it."""
+    """The name of a stage's image; the tag is its content: equal ones share it.
+
+    The registrar's is made of its own stage alone, so that packages of the server do not make a new one.
+    """
+    if target == "registrar":
+        stage = files["Dockerfile"].partition(b" AS host\n")[0]
+        files = {"Dockerfile": stage.rpartition(b"\n")[0], "registrar.sh": files["registrar.sh"]}
+        bases = {"REGISTRAR_BASE": bases["REGISTRAR_BASE"]}
     digest = hashlib.sha256(repr((sorted(files.items()), sorted(bases.items()))).encode()).hexdigest()
     return f"itqan-{target}:{digest[:12]}"
 
@@ -89,7 +96,7 @@ def image_name(target: str, files: dict[str, bytes], bases: dict[str, str]) -> s
 class Staging(pulumi.ComponentResource):
     """Network, images and containers of a copy.
 
-    `server`, the container that the units are brought to.
+    `server`, the container that the units are brought to; `ready`, known once it can be looked at.
     """
 
     def __init__(self, settings: Settings, units: list[Unit]) -> None:
@@ -98,8 +105,10 @@ class Staging(pulumi.ComponentResource):
         files = context_files(units)
         write_context(files, ROOT / CONTEXT / settings.platform)
         network = self._network()
-        self.registrar = self._registrar(network, self._image("registrar", files))
+        self.registrar = self._registrar(network, self._image("registrar", files), files)
         self.server = self._server(network, self._image("server", files))
+        # The registrar too: a new one has an empty zone, which is seen before anything is planned.
+        self.ready = pulumi.Output.all(self.server.id, self.registrar.id)
         self.register_outputs({})
 
     def _image(self, target: str, files: dict[str, bytes]) -> docker.Image:
@@ -128,14 +137,20 @@ class Staging(pulumi.ComponentResource):
     def _container_labels(self) -> list[docker.ContainerLabelArgs]:
         return [docker.ContainerLabelArgs(label=k, value=v) for k, v in labels(self._settings).items()]
 
-    def _registrar(self, network: docker.Network, image: docker.Image) -> docker.Container:
-        """The authoritative name server of the copy's domain, and an ACME authority that asks it."""
+    def _registrar(
+        self, network: docker.Network, image: docker.Image, files: dict[str, bytes]
+    ) -> docker.Container:
+        """The authoritative name server of the copy's domain, and an ACME authority that asks it.
+
+        A changed image replaces it: no unit could bring it up to date, and all that it has can be had anew.
+        """
         settings, address = self._settings, str(self._settings.registrar_address)
         upload = docker.ContainerUploadArgs
         return docker.Container(
             "registrar",
             name=f"itqan-{settings.stack}-registrar",
-            image=image.image_name,
+            # not the image's output: that is unknown to a preview whenever the build context changes
+            image=image_name("registrar", files, base_images(settings)),
             hostname="registrar",
             envs=[f"ITQAN_DOMAIN={settings.domain}", f"ITQAN_ADDRESS={address}"],
             uploads=[
@@ -143,6 +158,11 @@ class Staging(pulumi.ComponentResource):
                     file="/etc/itqan/tsig.key", content=pulumi.Output.secret(registrar.tsig_clause(settings))
                 ),
                 upload(file="/etc/itqan/pebble/tls.pem", content=registrar.certificate(settings)),
+                upload(file="/etc/itqan/pebble/authority.pem", content=authority.copy_certificate(settings)),
+                upload(
+                    file="/etc/itqan/pebble/authority.key",
+                    content=pulumi.Output.secret(authority.copy_key(settings)),
+                ),
                 upload(
                     file="/etc/itqan/pebble/tls.key",
                     content=pulumi.Output.secret(registrar.private_key(settings)),
@@ -157,7 +177,7 @@ class Staging(pulumi.ComponentResource):
             must_run=True,
             destroy_grace_seconds=2,
             labels=self._container_labels(),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["image", "labels"]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[image], ignore_changes=["labels"]),
         )
 
     def _volumes(self) -> list[docker.ContainerVolumeArgs]:

@@ -12,11 +12,11 @@ from .errors import EngineError, OperationError
 from .events import Record
 from .interrupted import Busy
 from .machine import ready_engine
+from .opening import keep_authority, opening_words
 from .run import RunFailed, run_up
 from .stack import Stack
 from .steps import Steps
 from .stopped import start_stopped
-from .summary import curl_line, root_certificate_file, write_root_certificate
 from .waiting import lock_file, one_at_a_time
 
 # How often a run is tried when something outside came in between.
@@ -114,11 +114,5 @@ def places(branch: str, steps: Steps) -> str:
         outputs = {}
     if not outputs.get("rootCertificate"):
         raise OperationError(f"the copy of {branch} is not up; type: ./itqan branch up {branch}")
-    write_root_certificate(name, outputs)
-    return "\n".join(
-        [
-            str(outputs["url"]),
-            f"  authority  {root_certificate_file(name)}",
-            f"  try        {curl_line(name, outputs)}",
-        ]
-    )
+    keep_authority(outputs)
+    return opening_words(outputs)

@@ -15,6 +15,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from .authority import shared_authority
 from .daemon import Daemon
 from .engine import Engine
 from .errors import ConfigurationError, DockerError, EngineError
@@ -132,7 +133,7 @@ def backend_digest(engine: Engine) -> str:
 
 def _prepare(stack: str, branch: str, engine: Engine, steps: Steps) -> dict[str, str]:
     from components.repository import branch_commit
-    from settings import SettingsError, load
+    from settings import AUTHORITY, SettingsError, load, merged_config
 
     from .prepare.docker import ensure_docker
 
@@ -142,7 +143,12 @@ def _prepare(stack: str, branch: str, engine: Engine, steps: Steps) -> dict[str,
     image = _complete_base(stack, engine, steps)
     derive(stack, branch, engine, steps)
     try:
-        settings = load(stack, own_configuration(stack, engine), ROOT)
+        values = own_configuration(stack, engine)
+        if not merged_config(values, ROOT).get(AUTHORITY):
+            shared_authority(STAGING, stack, engine, steps)
+            derive(stack, branch, engine, steps)
+            values = own_configuration(stack, engine)
+        settings = load(stack, values, ROOT)
     except SettingsError as error:
         raise unusable(stack, error.problems) from None
     try:

@@ -7,6 +7,7 @@ import sys
 
 from .branches import derive_if_branch, forget_branch
 from .daemon import Daemon
+from .edge import remove_unused, unregister
 from .engine import Engine
 from .errors import ConfigurationError, EngineError, OperationError
 from .interrupted import recover
@@ -43,13 +44,17 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
         derive_if_branch(stack, engine, steps)
         _require_allowed(stack, engine)
         recover(stack, engine, steps)
+        unregister(stack, steps)
         _destroy(stack, steps)
     forget_branch(stack)
     root_certificate_file(stack).unlink(missing_ok=True)
     daemon = Daemon()
     if daemon.answers():
+        # once more: the run of another copy may have come in between
+        unregister(stack, steps)
         _require_nothing_left(daemon, stack)
         if images:
+            remove_unused(daemon, steps)
             _remove_images(daemon, steps)
 
 

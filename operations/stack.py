@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .authority import shared_authority
 from .daemon import Daemon
 from .engine import Engine
 from .errors import ConfigurationError
@@ -233,22 +234,27 @@ def endpoint_of(merged: Mapping[str, Any]) -> Endpoint:
 
 def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, object]) -> bool:
     """Makes the secrets that a copy lacks, as encrypted configuration. Returns whether it made any."""
-    from settings import SECRETS, merged_config, missing_secrets
+    from settings import AUTHORITY, SECRETS, merged_config, missing_secrets
 
     missing = [(secret, SECRETS[secret].generate) for secret in missing_secrets(merged_config(values, ROOT))]
-    makeable = [(secret, generate) for secret, generate in missing if generate]
+    makeable = {secret: generate for secret, generate in missing if generate}
     if not makeable:
         return False
+    shared = {}
+    if AUTHORITY in makeable and name != STAGING:
+        del makeable[AUTHORITY]
+        shared = {AUTHORITY: shared_authority(STAGING, name, engine, steps)}
     text = f"Making {len(makeable)} secrets of the copy, encrypted in {stack_file(name).name}"
     with steps.step("secrets", text):
-        store_secrets(name, engine, {secret: generate() for secret, generate in makeable}, values)
+        made = {secret: generate() for secret, generate in makeable.items()}
+        store_secrets(name, engine, {**made, **shared}, values)
     return True
 
 
 def store_secrets(
     name: str, engine: Engine, secrets: Mapping[str, object], values: Mapping[str, object] | None = None
 ) -> None:
-    """Stores secrets as encrypted configuration, beside those that are there.
+    """Stores secrets as encrypted configuration, beside those that are there; None takes one away.
 
     Arguments: `values`, the stack's own configuration where it was read already.
     """
@@ -256,11 +262,25 @@ def store_secrets(
 
     bundle = (own_configuration(name, engine) if values is None else values).get(BUNDLE)
     before: dict[str, object] = json.loads(bundle) if isinstance(bundle, str) else {}
+    after = {key: value for key, value in {**before, **secrets}.items() if value is not None}
     # All in one value, as each call of the engine takes a third of a second; on standard input, as an
     # argument could be read by every user of this machine.
-    together = json.dumps({**before, **secrets})
+    together = json.dumps(after)
     options = ["--secret", "--raw", "--stack", name]
     engine.call("config", "set", *options, f"itqan:{BUNDLE}", stdin=together)
+
+
+def bundle_secrets(name: str, engine: Engine, secrets: Iterable[str]) -> None:
+    """Moves secrets that stand alone in the configuration into the one value that has the others.
+
+    There several can be changed at once. At no moment does the configuration say anything else than before.
+    """
+    own = own_configuration(name, engine)
+    alone = {secret: own[secret] or None for secret in secrets if secret in own}
+    if alone:
+        store_secrets(name, engine, alone, own)
+    for secret in alone:
+        engine.call("config", "rm", "--stack", name, f"itqan:{secret}")
 
 
 def _find_subnet(name: str, engine: Engine, steps: Steps, settings: Any) -> None:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .edge import register
 from .events import Record
+from .opening import keep_authority
 from .paths import HOME
 from .run import RunFailed
 from .stack import Stack
@@ -34,7 +36,7 @@ def write_root_certificate(stack: str, outputs: Mapping[str, Any]) -> None:
 
 @contextmanager
 def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callable[[Stack, Record], None]]:
-    """Gives the body what to call at the end of its run: keeps the authority's root, prints the summary.
+    """Gives the body what to call at the end of its run: leads browsers to a copy, prints the summary.
 
     Arguments: `start`, when the command began (time.monotonic); `trace`, where the run's timings go, those of
     one that failed too.
@@ -43,7 +45,12 @@ def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callab
     def closing(stack: Stack, record: Record) -> None:
         write_root_certificate(stack.name, record.outputs)
         _trace(trace, steps, record)
-        print(summary(stack, record, steps.durations, time.monotonic() - start))
+        try:
+            if stack.is_copy:
+                keep_authority(record.outputs)
+                register(stack.name, record.outputs, steps)
+        finally:
+            print(summary(stack, record, steps.durations, time.monotonic() - start))
 
     try:
         yield closing
@@ -88,9 +95,10 @@ def curl_line(stack: str, outputs: Mapping[str, Any]) -> str | None:
     """The line that fetches a copy's page and verifies it; None before there is one."""
     if not (outputs.get("url") and outputs.get("rootCertificate")):
         return None
+    address, _, port = (outputs.get("edge") or f"{outputs['address']}:443").partition(":")
     return (
         f"curl --cacert {root_certificate_file(stack)} "
-        f"--resolve {outputs['domain']}:443:{outputs['address']} {outputs['url']}"
+        f"--resolve {outputs['domain']}:{port}:{address.replace('0.0.0.0', '127.0.0.1')} {outputs['url']}"
     )
 
 

@@ -5,12 +5,26 @@ from .loading import SettingsError, load, merged_config, stack_file_config
 from .model import Settings, usual_subnet
 from .parts import OwnerMode, Program
 from .rules import NAMESPACE, at
-from .secrets import BRANCH_SEED, BUNDLE, SECRET_VARIABLES, SECRETS, VARIABLES, Secret, missing_secrets
+from .secrets import (
+    AUTHORITY,
+    BRANCH_SEED,
+    BUNDLE,
+    OPTIONAL_VARIABLES,
+    ROTATION,
+    SECRET_VARIABLES,
+    SECRETS,
+    VARIABLES,
+    Secret,
+    missing_secrets,
+)
 
 __all__ = [
+    "AUTHORITY",
     "BRANCH_SEED",
     "BUNDLE",
     "NAMESPACE",
+    "OPTIONAL_VARIABLES",
+    "ROTATION",
     "SECRETS",
     "SECRET_VARIABLES",
     "VARIABLES",

@@ -9,7 +9,7 @@ from typing import Any
 
 from .fields import BRANCH
 from .rules import NAMESPACE, at
-from .secrets import BRANCH_SEED, SECRETS, Source
+from .secrets import AUTHORITY, BRANCH_SEED, ROTATION, SECRETS, Source
 
 # Before a slug, the name of a stack.
 PREFIX = "staging-"
@@ -22,6 +22,8 @@ LONGEST = 40
 DIGEST = 8
 # A slug with a digest; a branch whose own name looks like one gets a digest too, so that they never meet.
 WITH_DIGEST = re.compile(rf"(?:.*-)?[0-9a-f]{{{DIGEST}}}")
+SHARED = frozenset({AUTHORITY, BRANCH_SEED})
+NOT_INHERITED = frozenset({BRANCH_SEED, ROTATION, "previousAppKeys"})
 PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -60,28 +62,33 @@ def branch_problems(config: Mapping[str, Any], stack: str) -> list[str]:
 
 
 def with_branch(config: Mapping[str, Any], stack: str) -> dict[str, Any]:
-    """The merged configuration of a branch's copy: its own domain, host name, release and secrets.
+    """The merged configuration of a branch's copy: with its own domain, host name, release and secrets.
 
     Pure: the program, the reports and every machine that has the seed see the same.
     """
     branch = str(config["branch"])
-    own = {key: value for key, value in config.items() if key != BRANCH_SEED}
+    # the seed is for this function alone, and what the base's secrets were before is none of the copy's
+    own = {key: value for key, value in config.items() if key not in NOT_INHERITED}
     domain = at(config, "staging.domain") or DEFAULT_DOMAIN
     return {
         **own,
         "domain": f"{slug(branch)}.{domain}",
         "server": {**config["server"], "hostname": stack},
         "release": {**config["release"], "ref": branch},
-        **derived_secrets(str(config[BRANCH_SEED]), stack),
+        **derived_secrets(str(config[BRANCH_SEED]), stack, config),
     }
 
 
-def derived_secrets(seed: str, stack: str) -> dict[str, str]:
-    """Every secret that can be made, derived for one stack: the same seed and stack give the same ones."""
+def derived_secrets(seed: str, stack: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """The secrets that can be made and that a copy has, derived for one stack: always the same ones.
+
+    A copy has those that every copy needs, and further ones that the configuration of all has. The authority is
+    common to all: a browser trusts it once.
+    """
     return {
         name: secret.generate(_source(seed, f"{NAMESPACE}/{stack}/{name}"))
         for name, secret in SECRETS.items()
-        if secret.generate and name != BRANCH_SEED
+        if secret.generate and name not in SHARED and ("docker" in secret.targets or config.get(name))
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -42,12 +43,12 @@ GIT_NAME = r"[^\x00-\x20\x7f~^:?*\[\\/-][^\x00-\x20\x7f~^:?*\[\\]{0,199}"
 GitRef = Annotated[str, text(GIT_NAME, "a branch, a tag or a commit")]
 BRANCH = "the name of a git branch"
 BranchName = Annotated[str, text(GIT_NAME, BRANCH)]
+PUBLIC_KEY = r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/=]+(?: \S+)?"
 HostKey = Annotated[
-    str,
-    text(
-        r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/=]+(?: \S+)?",
-        "a public host key, ed25519 or ECDSA (an RSA key fails in Pulumi's plugin)",
-    ),
+    str, text(PUBLIC_KEY, "a public host key, ed25519 or ECDSA (an RSA key fails in Pulumi's plugin)")
+]
+LoginKey = Annotated[
+    str, text(PUBLIC_KEY, "a public SSH key, ed25519 or ECDSA, as in a file that ends in .pub")
 ]
 Email = Annotated[str, text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
 SingleLine = Annotated[str, text(r"[^\x00-\x1f\x7f]*", "one line of text")]
@@ -63,6 +64,21 @@ DUMP = "an absolute path of this machine or an https:// address, which ends in .
 Dump = Annotated[str, text(r"(?:/[^\x00-\x1f\x7f]+|https://[^\s?#]+)\.sql(?:\.gz|\.zst)?(?:\?\S*)?", DUMP)]
 PackageName = Annotated[str, text(r"[a-z0-9][a-z0-9+.-]+", "the name of a package of the distribution")]
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
+
+
+def _address_and_port(listener: str) -> str:
+    address, _, port = listener.rpartition(":")
+    if not 1 <= int(port) <= 65535:
+        raise ValueError(f"{listener!r}: allowed: a port from 1 to 65535")
+    IPv4Address(address)
+    return listener
+
+
+Listener = Annotated[
+    str,
+    text(r"\d{1,3}(?:\.\d{1,3}){3}:\d{1,5}", "an IPv4 address and a port, such as 127.0.0.1:8443"),
+    AfterValidator(_address_and_port),
+]
 EnvironmentName = Annotated[str, text(r"[A-Z][A-Z0-9_]*", "a variable name in capitals")]
 StackId = Annotated[
     str, text(r"[a-z][a-z0-9-]{3,63}", "a word of 4 to 64 lower case letters, digits, dashes, a letter first")

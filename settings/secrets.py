@@ -15,6 +15,10 @@ from typing import Protocol
 Source = Callable[[int], bytes]
 
 
+# https://csrc.nist.gov/pubs/fips/186-5/final
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
 class Generate(Protocol):
     """How a secret is made."""
 
@@ -65,6 +69,16 @@ def _field(value: bytes) -> bytes:
     return struct.pack(">I", len(value)) + value
 
 
+def _p256_key(source: Source = token_bytes) -> str:
+    """A private key on the curve P-256, which every browser verifies, as PEM text."""
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    # 64 bits more than the order has, so that no value is likelier than another (FIPS 186-5, appendix A.2.1)
+    key = derive_private_key(int.from_bytes(source(40), "big") % (P256_ORDER - 1) + 1, SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
 def _base64(length: int, before: str = "") -> Generate:
     return lambda source=token_bytes: before + base64.b64encode(source(length)).decode()
 
@@ -88,24 +102,31 @@ NOWHERE: frozenset[str] = frozenset()
 
 # The key under which a copy keeps the secrets made for it: one encrypted JSON object of them.
 BUNDLE = "secrets"
-# The one secret that is an object: further variables of .env by name. In the bundle, or a key of its own.
-VARIABLES = "environmentSecrets"
+# Secrets that are objects. Further variables of .env by name, in the bundle or as a key of its own; and a
+# change of one secret that is under way, always in the bundle.
+VARIABLES, ROTATION = "environmentSecrets", "rotation"
+
+# The one secret that all copies of a project share: a browser trusts its certificate once.
+AUTHORITY = "authorityPrivateKey"
 
 # The one secret that the copies of branches share: their own are derived from it.
 BRANCH_SEED = "branchSeed"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
+    "observerPrivateKey": Secret("private SSH key of itqan:observer (OpenSSH format)", NOWHERE, _ssh_key),
     "sshHostPrivateKey": Secret("private host key of the copy (ed25519, OpenSSH format)", DOCKER, _ssh_key),
     "registrarPrivateKey": Secret(
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, _tls_key
     ),
+    AUTHORITY: Secret("key of the test authority of all copies (PEM, P-256)", DOCKER, _p256_key),
     "tsigSecret": Secret("TSIG secret for the zone (base64, HMAC-SHA512)", DOCKER, _base64(64)),
     "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
-    "appKey": Secret(
-        "APP_KEY of the application (base64:…)", BOTH, _base64(32, "base64:")
-    ),  # as `php artisan key:generate`
+    # as `php artisan key:generate`
+    "appKey": Secret("APP_KEY of the application (base64:…)", BOTH, _base64(32, "base64:")),
     "databasePassword": Secret("DB_PASSWORD", BOTH, _password),
+    "previousAppKeys": Secret("APP_PREVIOUS_KEYS: old keys, which still read; with commas", NOWHERE),
+    "redisPassword": Secret("REDIS_PASSWORD", NOWHERE, _password),
     "reverbAppId": Secret("REVERB_APP_ID", BOTH, _number),
     "reverbAppKey": Secret("REVERB_APP_KEY", BOTH, _hexadecimal(10)),
     "reverbAppSecret": Secret("REVERB_APP_SECRET", BOTH, _hexadecimal(16)),
@@ -121,7 +142,9 @@ SECRETS: dict[str, Secret] = {
 # Variables of .env that are secrets of their own, by name of the secret.
 SECRET_VARIABLES = {
     "APP_KEY": "appKey",
+    "APP_PREVIOUS_KEYS": "previousAppKeys",
     "DB_PASSWORD": "databasePassword",
+    "REDIS_PASSWORD": "redisPassword",
     "REVERB_APP_ID": "reverbAppId",
     "REVERB_APP_KEY": "reverbAppKey",
     "REVERB_APP_SECRET": "reverbAppSecret",
@@ -130,6 +153,8 @@ SECRET_VARIABLES = {
     "LIVEKIT_API_KEY": "livekitApiKey",
     "LIVEKIT_API_SECRET": "livekitApiSecret",
 }
+# Those that the document does not have: a plain value, such as `null`, may stand in their place.
+OPTIONAL_VARIABLES = frozenset({"APP_PREVIOUS_KEYS", "REDIS_PASSWORD"})
 
 
 def missing_secrets(config: Mapping[str, object]) -> list[str]:

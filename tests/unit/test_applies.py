@@ -278,7 +278,8 @@ def test_set_renewal_changes_who_answers_and_nothing_else(bash: Bash, tmp_path: 
 def certbots(bash: Bash, folder: Path, program: str) -> subprocess.CompletedProcess[str]:
     """Run lines with certbot's functions working in a folder in the place of /etc/letsencrypt."""
     names = (
-        "set_renewal certificate_is_right probe_lineage request_certificate challenge_words issue_certificate"
+        "set_renewal certificate_is_right probe_lineage request_certificate challenge_words "
+        "issue_certificate order_certificate"
     )
     edit = f"s|/etc/letsencrypt|{folder}|g; s|/usr/local/sbin/itqan-dns check|client check|"
     moved = f'for name in {names}; do eval "$(declare -f $name | sed "{edit}")"; done'
