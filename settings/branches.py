@@ -82,8 +82,8 @@ def with_branch(config: Mapping[str, Any], stack: str) -> dict[str, Any]:
 def derived_secrets(seed: str, stack: str, config: Mapping[str, Any]) -> dict[str, str]:
     """The secrets that can be made and that a copy has, derived for one stack: always the same ones.
 
-    A copy has those that every copy needs, and further ones that the configuration of all has. The authority is
-    common to all: a browser trusts it once.
+    A copy has those that every copy needs, and further ones that the configuration of all copies has. The
+    authority is common to all: a browser trusts it once.
     """
     return {
         name: secret.generate(_source(seed, f"{NAMESPACE}/{stack}/{name}"))
