@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,9 +21,10 @@ VISITS = "mysql -N itqan_platform -e 'SELECT token FROM visits ORDER BY id'"
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where everything of the story is."""
-    return tmp_path_factory.mktemp("branches")
+def folder() -> Iterator[Path]:
+    """Where everything of the story is; not pytest's own folder, which other runs of it may clear away."""
+    with TemporaryDirectory(prefix="itqan-branches-") as made:
+        yield Path(made)
 
 
 @pytest.fixture(scope="session")
