@@ -9,6 +9,7 @@ from components.dns import DnsWildcard
 from components.hardening import Hardening
 from components.host import Host
 from components.nginx import Nginx
+from components.observer import Observer
 from components.outputs import export
 from components.packages import Packages
 from components.php import Php
@@ -21,7 +22,7 @@ target = target_host(settings)
 
 host = Host(target)
 packages = Packages(target, depends_on=[host])
-Hardening(target, depends_on=[packages])
+hardening = Hardening(target, depends_on=[packages])
 database = Database(target, depends_on=[packages])
 redis = Redis(target, depends_on=[packages])
 php = Php(target, depends_on=[packages])
@@ -31,5 +32,6 @@ release = Release(target, depends_on=[database, redis, php])
 nginx = Nginx(target, depends_on=[certificates, php])
 supervisor = Supervisor(target, depends_on=[release])
 cron = Cron(target, depends_on=[release])
+Observer(target, depends_on=[hardening, nginx, supervisor, cron])
 
 export(target)

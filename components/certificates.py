@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from settings import Settings
 
+from . import digests
 from .dns import CLIENT, tsig_name
 from .part import Part
 from .platform import Platform
@@ -81,7 +82,7 @@ def _credentials(settings: Settings) -> Unit:
         f"dns_rfc2136_secret = {settings.tsig_secret.get_secret_value()}\n"
         "dns_rfc2136_algorithm = HMAC-SHA512\n",
         mode="600",
-        secret=True,
+        key=digests.key(settings),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -11,20 +11,18 @@ from pulumi_command import remote
 
 from settings import Settings, SettingsError
 
-from . import host, ledger, surroundings
+from . import host, ledger, record, surroundings
 from .keys import UnreadableKey
-from .observation import Endpoint, State, Unreachable, observe
-from .platform import Platform, load_platform
+from .observation import State, Unreachable, observe
 from .preflight import look, obstacles
-from .repository import wanted_commit
-from .server import server_units
+from .side import Side
 from .unit import Unit, create_text, install_text, remove_text
 
 if TYPE_CHECKING:
     from .staging import Staging
 
 DIAL_ERRORS = 20  # refused connections until a command gives up: a container's sshd needs a second
-TOLD = 5  # unknown lines of one surrounding; audit has them all
+TOLD = 5  # lines of one kind; audit has them all
 
 
 class Target:
@@ -32,34 +30,21 @@ class Target:
 
     RUNNER = "host/runner"
 
-    def __init__(
-        self,
-        settings: Settings,
-        platform: Platform,
-        units: list[Unit],
-        commit: str,
-        staging: Staging | None = None,
-    ) -> None:
-        """Arguments: `platform`, the host's; `units`, all of the stack's; `commit`, what is to run;
-        `staging`, a copy's containers."""
+    def __init__(self, side: Side, staging: Staging | None = None) -> None:
+        """Arguments: `side`, the stack; `staging`, a copy's containers."""
         container = staging.server if staging else None
-        self.settings = settings
-        self._surroundings = surroundings.judged(settings, units)
-        self._platform = platform
-        self.units = units
-        self.commit = commit
-        self.endpoint = Endpoint.of(settings)
+        self.side = side
         self.container_name = container.name if container else None
         self._container = container
         self._ready: pulumi.Output[object] = (
-            staging.ready if staging else pulumi.Output.from_input(self.endpoint.host)
+            staging.ready if staging else pulumi.Output.from_input(side.endpoint.host)
         )
         self.entries = pulumi.Output.unsecret(
             pulumi.Output.all(self._previous(), self._states()).apply(self._next)
         )
         self._connection = self._ready.apply(lambda _: self._arguments())
         self._commands: dict[str, remote.Command] = {}
-        self._runner = self._command(None, host.runner(settings), ())
+        self._runner = self._command(None, host.runner(side.settings), ())
 
     def add(self, part: pulumi.Resource, units: list[Unit], depends_on: Sequence[pulumi.Resource]) -> None:
         """The units as resources below `part`, one after the other."""
@@ -74,11 +59,11 @@ class Target:
 
     def _arguments(self) -> remote.ConnectionArgs:
         return remote.ConnectionArgs(
-            host=self.endpoint.host,
-            port=float(self.endpoint.port),
-            user=self.endpoint.user,
-            private_key=pulumi.Output.secret(self.endpoint.private_key),
-            host_key=self.endpoint.host_key,
+            host=self.side.endpoint.host,
+            port=float(self.side.endpoint.port),
+            user=self.side.endpoint.user,
+            private_key=pulumi.Output.secret(self.side.endpoint.private_key),
+            host_key=self.side.endpoint.host_key,
             dial_error_limit=DIAL_ERRORS,
         )
 
@@ -94,7 +79,7 @@ class Target:
             connection=self._connection,
             create=create,
             update=self.entries.apply(lambda entries: create + entries[unit.name].comment),
-            delete=remove_text(unit, self.settings.owner, self.endpoint.sudo),
+            delete=remove_text(unit, self.side.settings.owner, self.side.endpoint.sudo),
             stdin=stdin,
             add_previous_output_in_env=False,
             logging=remote.Logging.STDERR,
@@ -110,12 +95,12 @@ class Target:
     @property
     def _is_kept(self) -> bool:
         """Whether `pulumi destroy` is refused: one protected resource is enough for it to touch nothing."""
-        return self.settings.target == "host" and not self.settings.allow_destroy
+        return self.side.settings.target == "host" and not self.side.settings.allow_destroy
 
     def _create_text(self, unit: Unit) -> str:
         if unit.name == self.RUNNER:
-            return install_text(unit, self.settings.owner, self.endpoint.sudo)
-        return create_text(unit, self.settings.owner, self.endpoint.sudo)
+            return install_text(unit, self.side.settings.owner, self.side.endpoint.sudo)
+        return create_text(unit, self.side.settings.owner, self.side.endpoint.sudo)
 
     def _previous(self) -> pulumi.Output[object]:
         """The stack's own output `ledger`, as the last run left it."""
@@ -124,48 +109,73 @@ class Target:
 
     def _states(self) -> pulumi.Output[list[State] | None]:
         """Every unit as it is on the host; None when the settings say not to look."""
-        if not self.settings.observe:
+        observe = self.side.settings.observe
+        if not observe:
             pulumi.log.info("observation is off (itqan:observe): drift of the host is not shown")
             return pulumi.Output.from_input(None)
-        return self._ready.apply(self._look)
+        # what changes the host logs in there anyway, and has to know what the record cannot tell
+        as_observer = observe == "observer" and pulumi.runtime.is_dry_run()
+        return self._ready.apply(self._look_as_observer if as_observer else self._look)
 
     async def _look(self, _: object) -> list[State]:
+        side = self.side
+        further = look(side.settings, side.platform, time.time())
+        return await self._seen(observe(side.endpoint, [*side.looked, further], patience=self._patience))
+
+    async def _look_as_observer(self, _: object) -> list[State]:
+        return await self._seen(self._recorded())
+
+    async def _recorded(self) -> list[State]:
+        told = await record.ask(record.observer_endpoint(self.side.settings), patience=self._patience)
+        if unlike := told.unlike(self.side.looked):
+            more = f" and {len(unlike) - TOLD} more" if len(unlike) > TOLD else ""
+            pulumi.log.warn(
+                f"not observed, as the probe is another one in this program than at the last `up`: "
+                f"{', '.join(unlike[:TOLD])}{more}"
+            )
+        return told.states(self.side.looked)
+
+    @property
+    def _patience(self) -> float:
+        return 30 if self._container else 0
+
+    async def _seen(self, looking: Awaitable[list[State]]) -> list[State]:
+        """What was found, told; raises pulumi.RunError when the host has to be left alone."""
         started = time.monotonic()
+        settings = self.side.settings
         try:
-            further = look(self.settings, self._platform, time.time())
-            looked = [*self.units, *(other.unit for other in self._surroundings), further]
-            states = await observe(self.endpoint, looked, patience=30 if self._container else 0)
+            states = await looking
         except Unreachable as error:
             raise pulumi.RunError(
                 f"{error}\nTo preview without the host: pulumi config set itqan:observe false"
             ) from None
-        if found := obstacles(self.settings, states):
+        if found := obstacles(settings, states):
             raise pulumi.RunError(
-                "\n".join([f"host {self.endpoint.host} is left alone, nothing was changed:", *found])
+                "\n".join([f"host {self.side.endpoint.host} is left alone, nothing was changed:", *found])
             )
-        self._tell(states[: len(self.units)], time.monotonic() - started)
+        self._tell(states, time.monotonic() - started)
         self._warn(states)
         return states
 
     def _tell(self, states: list[State], seconds: float) -> None:
-        differ = sum(not state.healthy for state in states)
-        pulumi.log.info(
-            f"observed {len(states)} units in {seconds:.2f} s: {differ or 'none'} not as expected"
-        )
+        ours = {unit.name for unit in self.side.units}
+        units = [state for state in states if state.unit.name in ours]
+        differ = sum(not state.healthy for state in units)
+        pulumi.log.info(f"observed {len(units)} units in {seconds:.2f} s: {differ or 'none'} not as expected")
 
     def _warn(self, states: list[State]) -> None:
         """What nothing accounts for is no planned update: a person has to say whether it is right."""
-        unknown = surroundings.unknown(self._surroundings, states, self.settings)
+        unknown = surroundings.unknown(self.side.judged, states, self.side.settings.accepted)
         for item in unknown:
             pulumi.log.warn(
                 f"not of this stack: {item.name}: {'; '.join(item.lines[:TOLD])}{item.more(TOLD)}"
             )
         if unknown:
-            pulumi.log.warn(f"how to settle that: ./itqan audit {self.settings.stack}")
+            pulumi.log.warn(f"how to settle that: ./itqan audit {self.side.settings.stack}")
 
     def _next(self, arguments: list[object]) -> dict[str, ledger.Entry]:
         previous, states = arguments
-        return ledger.next_entries(self.units, ledger.read(previous), states)  # type: ignore[arg-type]
+        return ledger.next_entries(self.side.units, ledger.read(previous), states)  # type: ignore[arg-type]
 
 
 def target_host(settings: Settings) -> Target:
@@ -174,16 +184,11 @@ def target_host(settings: Settings) -> Target:
     Raises pulumi.RunError when the release that the settings name cannot be found, or a key cannot be read.
     """
     try:
-        return _target(settings, wanted_commit(settings))
+        side = Side.of(settings)
     except (SettingsError, UnreadableKey) as error:
         raise pulumi.RunError(str(error)) from None
-
-
-def _target(settings: Settings, commit: str) -> Target:
-    platform = load_platform(settings.platform)
-    units = server_units(settings, platform, commit)
     if settings.target == "host":
-        return Target(settings, platform, units, commit)
+        return Target(side)
     from .staging import Staging  # pulumi_docker is slow to import, and a production stack does not need it
 
-    return Target(settings, platform, units, commit, Staging(settings, units))
+    return Target(side, Staging(settings, side.units))

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from settings import Settings
 
+from .digests import key
 from .part import Part
 from .platform import Platform
 from .render import managed
@@ -22,7 +23,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         service_unit("database/service", service),
         _address(settings, service),
         _client(settings),
-        _schema(settings),
+        _schema(settings, service),
         *([_data(settings)] if settings.staging.database else []),
     ]
 
@@ -37,7 +38,7 @@ def _address(settings: Settings, service: str) -> Unit:
         name="database/address",
         probe=call("probe_exposed", database.port),
         expect=f"port {database.port} not exposed",
-        apply=lines(call("place", path, "root:root", "644"), call("systemctl", "restart", service)),
+        apply=call("bind_database", service, database.host, database.port, path),
         payload=content,
     )
 
@@ -51,22 +52,18 @@ def _client(settings: Settings) -> Unit:
         f"[client]\nhost={database.host}\nport={database.port}\nuser={database.user}\n"
         f'password="{password}"\n'  # quoted: an option file takes # for a comment, a backslash for an escape
     )
-    return file_unit("database/client", CLIENT_FILE, content, mode="600", secret=True)
+    return file_unit("database/client", CLIENT_FILE, content, mode="600", key=key(settings))
 
 
-def _schema(settings: Settings) -> Unit:
-    """The schema, and an account that may do everything in it and nothing outside, from this host only."""
+def _schema(settings: Settings, service: str) -> Unit:
+    """The schema, and an account that may do everything in it and nothing outside, from this host only.
+
+    While its password is being changed, the account has the old one as a second.
+    """
     database = settings.database
     hosts = sorted({str(database.host), "localhost"})
-    pattern = database.name.replace("_", "\\_")  # in a GRANT an underscore stands for any character
-    grants = "".join(
-        f"CREATE USER IF NOT EXISTS '{database.user}'@'{host}';\n"
-        f"ALTER USER '{database.user}'@'{host}' IDENTIFIED BY "
-        f"{_quoted(settings.database_password.get_secret_value())};\n"
-        f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{database.user}'@'{host}';\n"
-        f"GRANT ALL PRIVILEGES ON `{pattern}`.* TO '{database.user}'@'{host}';\n"
-        for host in hosts
-    )
+    accounts = [f"{database.user}@{host}" for host in hosts]
+    changing = settings.previous("db") is not None
     return Unit(
         name="database/schema",
         probe=lines(
@@ -78,13 +75,57 @@ def _schema(settings: Settings) -> Unit:
         ),
         expect=lines(
             f"database {database.name} {database.charset}",
-            *(f"account {database.user}@{host} USAGE {database.name}:ALL" for host in hosts),
+            *(
+                line
+                for account in accounts
+                for line in (
+                    f"account {account} USAGE {database.name}:ALL",
+                    f"account {account} has a second password" if changing else "",
+                )
+            ),
             "database login ok",
             f"port {database.port} local only",
         ),
-        apply=lines(call("ensure_charset", database.name, database.charset), "sql_root"),
-        payload=grants,
+        apply=lines(
+            call("ensure_charset", database.name, database.charset),
+            "sql_root",
+            # only where they are not right: a moment without rights would fail requests
+            call("ensure_grants", database.name, database.user, *hosts),
+        ),
+        payload="".join(_password_statements(settings, service, host) for host in hosts),
         secret=True,
+    )
+
+
+def _password_statements(settings: Settings, service: str, host: str) -> str:
+    """What gives an account its password, and its old one too while that still has to work.
+
+    MySQL 8.0.14 keeps one more with RETAIN CURRENT PASSWORD (reference manual, "Dual Password Support"),
+    MariaDB has a list of ways to log in (ALTER USER, "IDENTIFIED VIA … OR …").
+    """
+    user, previous = f"'{settings.database.user}'@'{host}'", settings.previous("db")
+    password = _quoted(settings.database_password.get_secret_value())
+    create = f"CREATE USER IF NOT EXISTS {user} IDENTIFIED BY {password};\n"
+    alter = f"ALTER USER {user} IDENTIFIED BY {password}"
+    if service != "mysql":
+        if previous is None:
+            return f"{create}{alter};\n"
+        ways = " OR ".join(
+            f"mysql_native_password USING PASSWORD({p})" for p in (password, _quoted(previous))
+        )
+        return f"{create}ALTER USER {user} IDENTIFIED VIA {ways};\n"
+    if previous is None:
+        return f"{create}{alter};\nALTER USER {user} DISCARD OLD PASSWORD;\n"
+    # once only: a second time it would retain the new one and lose the old one
+    kept = (
+        f"SELECT COUNT(*) FROM mysql.user WHERE user = '{settings.database.user}' AND host = '{host}' "
+        "AND JSON_CONTAINS_PATH(IFNULL(User_attributes, '{}'), 'one', '$.additional_password')"
+    )
+    retain = _quoted(f"{alter} RETAIN CURRENT PASSWORD")
+    return (
+        f"{create}SET @change = IF(({kept}), 'DO 0', {retain});\n"
+        "PREPARE change_password FROM @change;\nEXECUTE change_password;\n"
+        "DEALLOCATE PREPARE change_password;\n"
     )
 
 

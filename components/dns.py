@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from settings import Settings
 
+from . import digests
 from .part import Part
 from .platform import Platform
 from .render import managed, text
@@ -77,7 +78,7 @@ def _settings(settings: Settings) -> Unit:
         SETTINGS,
         f"# {managed('components/dns.py')}\n[dns]\n{content}",
         mode="600",
-        secret=dns.provider == "hostinger",
+        key=digests.key(settings) if dns.provider == "hostinger" else None,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from settings import Program, Settings
 
+from . import hardening
 from .observation import State
 from .platform import load_platform
 from .unit import Unit, call, lines
@@ -75,7 +76,9 @@ def probes(settings: Settings) -> list[Unit]:
         # Rules are not listed: that would load the kernel's modules for them.
         FIREWALL: lines(
             "if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then echo ufw; fi",
-            "for unit in nftables firewalld; do systemctl -q is-active $unit && echo $unit; done",
+            f"for unit in {hardening.FIREWALL} nftables firewalld; do",
+            "    systemctl -q is-active $unit && echo $unit",
+            "done",
         ),
         PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args=',
         DEBUG: call("sed", "-nE", DEBUG_LINE, f"{settings.application.path}/.env"),

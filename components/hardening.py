@@ -12,9 +12,11 @@ from .render import render
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
 
-RULES = "/etc/nftables.conf"
+RULES = "/etc/itqan/firewall.nft"
+FIREWALL = "itqan-firewall"
+UNDO = 60  # seconds until rules that nothing proved go again
 SSHD = "/etc/ssh/sshd_config.d/10-itqan.conf"
-UPGRADES = "/etc/apt/apt.conf.d/20auto-upgrades"
+UPGRADES = "/etc/apt/apt.conf.d/52itqan-upgrades"
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
@@ -26,7 +28,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         _sshd(settings),
         _nftables(),
         _firewall(settings),
-        service_unit("hardening/firewall-service", "nftables"),
+        _firewall_service(),
         _upgrades(),
         service_unit("hardening/upgrades-timers", "apt-daily.timer", "apt-daily-upgrade.timer"),
     ]
@@ -39,7 +41,7 @@ def _packages(platform: Platform) -> Unit:
         name="hardening/packages",
         probe=call("probe_package", *names),
         expect="\n".join(f"package {name} installed" for name in names),
-        apply=lines(call("apt_install", *names), "restore_holds"),
+        apply=call("install_strict", *names),
     )
 
 
@@ -53,32 +55,31 @@ def _sshd(settings: Settings) -> Unit:
     """Keys only; the stack itself has never logged in otherwise, so it cannot lock itself out."""
     permit = root_login(settings)
     shown = "without-password" if permit == "prohibit-password" else permit  # sshd's older word for it
+    state = lines(
+        "sshd kbdinteractiveauthentication no",
+        "sshd passwordauthentication no",
+        "sshd permitemptypasswords no",
+        f"sshd permitrootlogin {shown}",
+    )
     made = file_unit(
         "hardening/sshd",
         SSHD,
         render("hardening/sshd.conf.j2", root_login=permit),
+        before=call("require_include", SSHD),
         test=("/usr/sbin/sshd", "-t"),
-        then="systemctl reload ssh",
-        probe=lines(
-            call("probe_sshd", "passwordauthentication", "kbdinteractiveauthentication", "permitrootlogin"),
-            call("probe_reloaded", "ssh", SSHD),
-        ),
-        expect=lines(
-            "sshd passwordauthentication no",
-            "sshd kbdinteractiveauthentication no",
-            f"sshd permitrootlogin {shown}",
-            "loaded ssh current",
-        ),
+        then=call("restrict_sshd", SSHD, state),
+        probe=lines("probe_sshd", call("probe_reloaded", "ssh", SSHD)),
+        expect=lines(state, "loaded ssh current"),
     )
-    return replace(made, remove=lines(made.remove or "", "systemctl reload ssh"))
+    return replace(made, remove=call("release_sshd", SSHD))
 
 
 def _nftables() -> Unit:
-    """Stopping or restarting the service takes away our table and nobody else's."""
+    """The distribution's service, which loads an owner's rules if any, leaves ours in force."""
     made = file_unit(
         "hardening/nftables",
         "/etc/systemd/system/nftables.service.d/itqan.conf",
-        render("hardening/nftables.service.conf.j2"),
+        render("hardening/nftables.service.conf.j2", rules=RULES),
         then="systemctl daemon-reload",
     )
     return replace(made, remove=lines(made.remove or "", "systemctl daemon-reload"))
@@ -86,7 +87,7 @@ def _nftables() -> Unit:
 
 def rules(settings: Settings) -> str:
     """The file of nftables."""
-    return render("hardening/nftables.conf.j2", ssh_port=settings.ssh_port)
+    return render("hardening/firewall.nft.j2", ssh_port=settings.ssh_port)
 
 
 def loaded(content: str) -> str:
@@ -97,26 +98,43 @@ def loaded(content: str) -> str:
 
 
 def _firewall(settings: Settings) -> Unit:
-    """The rules in the file and in the kernel; load_firewall says why they cannot lock this stack out."""
+    """The rules in the kernel and in the file; load_firewall says why they cannot lock this stack out."""
     content = rules(settings)
     made = file_unit(
         "hardening/firewall",
         RULES,
         content,
-        mode="755",  # as the package has it: the file is a program of nft
-        test=("load_firewall", RULES, str(settings.ssh_port)),
         probe=call("probe_table", "inet", "itqan"),
         expect=loaded(content),
     )
-    undo = "systemctl disable -q --now nftables\nnft delete table inet itqan 2>/dev/null || true"
-    return replace(made, remove=lines(undo, made.remove or ""))
+    undo = "nft delete table inet itqan 2>/dev/null || true"
+    return replace(
+        made,
+        apply=call("load_firewall", RULES, settings.ssh_port, UNDO),
+        remove=lines(undo, made.remove or ""),
+    )
+
+
+def _firewall_service() -> Unit:
+    """A service of its own: an owner's /etc/nftables.conf, and whether it is loaded, stay as they are."""
+    service = service_unit("hardening/firewall-service", FIREWALL)
+    made = file_unit(
+        service.name,
+        f"/etc/systemd/system/{FIREWALL}.service",
+        render("hardening/firewall.service.j2", rules=RULES),
+        probe=service.probe,
+        expect=service.expect,
+        then=service.apply,
+    )
+    stop = f"systemctl disable -q --now {FIREWALL} || true"
+    return replace(made, remove=lines(stop, made.remove or "", "systemctl daemon-reload"))
 
 
 def _upgrades() -> Unit:
     return file_unit(
         "hardening/upgrades",
         UPGRADES,
-        render("hardening/20auto-upgrades.j2"),
+        render("hardening/52itqan-upgrades.j2"),
         test=("apt-config", "dump", "APT::Periodic"),
         probe=call("probe_apt", "APT::Periodic::Unattended-Upgrade"),
         expect='apt APT::Periodic::Unattended-Upgrade "1";',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from settings import Settings
 
-from . import preflight
+from . import digests, preflight
 from .keys import public_key
 from .part import Part
 from .platform import Platform
@@ -27,6 +27,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
     return [
         preflight.unit(settings, platform),
         preflight.owner(settings),
+        digests.key_unit(settings),
         _hostname(settings),
         _accounts(settings),
         _login(settings),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from settings import Settings
 
 from .keys import public_key
 from .render import probe_library, text
-from .unit import Unit
+from .unit import Unit, create_text
 
 PREFLIGHT = "host/preflight-look"  # needs no root
+OBSERVER = "itqan-observer"  # the account that may look and do nothing else
 TIMEOUT = 60  # seconds for all probes together
 SEPARATOR = b"\x1f"  # a newline inside a line of the program's output
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Endpoint:
     user: str
     private_key: str
     host_key: str
+    key_name: str = "sshPrivateKey"
 
     @classmethod
     def of(cls, settings: Settings) -> Endpoint:
@@ -52,6 +56,10 @@ class Unreachable(Exception):
 
 class SudoRefused(Unreachable):
     """The user logs in, and may not become root without a password."""
+
+
+class Refused(Unreachable):
+    """The host is there and does not let this key in."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,12 @@ def script(units: Iterable[Unit]) -> str:
 
 def parse(output: bytes, units: Iterable[Unit]) -> list[State]:
     """The states in the program's output. Raises Unreachable when it was cut short."""
+    found = answers(output)
+    return [State(unit, found.get(unit.name, "")) for unit in units]
+
+
+def answers(output: bytes) -> dict[str, str]:
+    """What each probe found, by name. Raises Unreachable when the output was cut short."""
     *lines, last = output.split(b"\n")[:-1] or [b""]
     if last != b"done":
         raise Unreachable("the observation was cut short: the host ended the connection or has no bash")
@@ -92,7 +106,7 @@ def parse(output: bytes, units: Iterable[Unit]) -> list[State]:
     for line in lines:
         name, _, piece = line.partition(b" ")
         pieces[name] = pieces.get(name, b"") + piece
-    return [State(unit, _text(pieces.get(unit.name.encode(), b""))) for unit in units]
+    return {name.decode(errors="replace"): _text(piece) for name, piece in pieces.items()}
 
 
 def _text(found: bytes) -> str:
@@ -105,33 +119,76 @@ async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) ->
     Arguments: `patience`, seconds to dial again while the connection is refused (a container that starts).
     Raises Unreachable with one line that names host, port, user and what failed.
     """
+
+    async def once() -> list[State]:
+        try:
+            return parse(await _bash(endpoint, script(units)), units)
+        except SudoRefused as error:
+            raise Unreachable("\n".join([str(error), *await _without_root(endpoint, units)])) from None
+
+    return await dialled(endpoint, once, patience)
+
+
+async def dialled(endpoint: Endpoint, once: Callable[[], Awaitable[Found]], patience: float) -> Found:
+    """What `once` brings; for `patience` seconds tried again while the connection is refused."""
     started = time.monotonic()
     while True:
         try:
-            return parse(await _run(endpoint, script(units)), units)
-        except SudoRefused as error:
-            raise Unreachable("\n".join([str(error), *await _without_root(endpoint, units)])) from None
+            return await once()
         except ConnectionRefusedError:
             if time.monotonic() - started >= patience:
                 raise Unreachable(
-                    _failed(endpoint, "connection refused: does sshd run on that port?")
+                    failed(endpoint, "connection refused: does sshd run on that port?")
                 ) from None
             await asyncio.sleep(0.1)
+
+
+async def converge(endpoint: Endpoint, units: list[Unit], owner: str) -> None:
+    """Bring units without a payload to a host that has the runner, outside a run of the engine.
+
+    Arguments: `owner`, the stack that the host must belong to.
+    Raises Unreachable with one line, the runner's own words in it.
+    """
+    for unit in units:
+        await _bash(endpoint, f"{create_text(unit, owner, sudo=False)} </dev/null")
 
 
 async def _without_root(endpoint: Endpoint, units: list[Unit]) -> list[str]:
     """What else stands in the way, of the units that need no root: so that all is told at once."""
     possible = [unit for unit in units if unit.name == PREFLIGHT]
-    states = parse(await _run(endpoint, script(possible), sudo=False), possible) if possible else []
+    states = parse(await _bash(endpoint, script(possible), sudo=False), possible) if possible else []
     return [line.removeprefix("problem ") for state in states for line in state.found.splitlines()]
 
 
-async def _run(endpoint: Endpoint, program: str, *, sudo: bool | None = None) -> bytes:
+async def _bash(endpoint: Endpoint, program: str, *, sudo: bool | None = None) -> bytes:
     """Run a bash program as root on the host, or with `sudo` False as whoever logs in.
 
-    Raises ConnectionRefusedError, or Unreachable for any other failure.
+    Raises as `run`.
     """
     sudo = endpoint.sudo if sudo is None else sudo
+    done = await run(endpoint, "sudo -n bash" if sudo else "bash", program)
+    if done.status == 0 or done.output:
+        return done.output
+    if sudo and done.words.startswith("sudo"):
+        raise SudoRefused(failed(endpoint, f"{done.words}; on the host, as root: {_allow(endpoint.user)}"))
+    raise Unreachable(failed(endpoint, f"bash as root failed: {done.words}"))
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended: its exit status, its output, and what it said of an error."""
+
+    status: int | None
+    output: bytes
+    words: str
+
+
+async def run(endpoint: Endpoint, command: str, program: str = "") -> Done:
+    """Run a command on the host.
+
+    Arguments: `program`, its standard input.
+    Raises ConnectionRefusedError, Refused for a key that does not log in, or Unreachable.
+    """
     import asyncssh
 
     try:
@@ -150,11 +207,7 @@ async def _run(endpoint: Endpoint, program: str, *, sudo: bool | None = None) ->
             compression_algs=None,
         ) as connection:
             result = await connection.run(
-                "sudo -n bash" if sudo else "bash",
-                input=program.encode(),
-                encoding=None,
-                check=False,
-                timeout=TIMEOUT,
+                command, input=program.encode(), encoding=None, check=False, timeout=TIMEOUT
             )
     except ConnectionRefusedError:
         raise
@@ -164,21 +217,20 @@ async def _run(endpoint: Endpoint, program: str, *, sudo: bool | None = None) ->
             "do not go on before you know why"
         )
     except asyncssh.PermissionDenied:
-        reason = "authentication failed: the server does not accept the key of sshPrivateKey for this user"
+        reason = (
+            f"authentication failed: the server does not accept the key of {endpoint.key_name} for this user"
+        )
+        raise Refused(failed(endpoint, reason)) from None
     except asyncssh.KeyImportError as error:
-        reason = f"sshPrivateKey or the host key cannot be read: {error}"
+        reason = f"{endpoint.key_name} or the host key cannot be read: {error}"
     except (asyncio.TimeoutError, asyncssh.TimeoutError):
         reason = "timeout: no answer in time"
     except (OSError, asyncssh.Error) as error:
         reason = str(error) or type(error).__name__
     else:
-        if result.exit_status == 0 or result.stdout:
-            return _bytes(result.stdout)
-        words = _bytes(result.stderr).decode().strip() or str(result.exit_status)
-        if sudo and words.startswith("sudo"):
-            raise SudoRefused(_failed(endpoint, f"{words}; on the host, as root: {_allow(endpoint.user)}"))
-        reason = f"bash as root failed: {words}"
-    raise Unreachable(_failed(endpoint, reason))
+        words = _bytes(result.stderr).decode(errors="replace").strip() or str(result.exit_status)
+        return Done(result.exit_status, _bytes(result.stdout), words)
+    raise Unreachable(failed(endpoint, reason))
 
 
 def _bytes(output: str | bytes | None) -> bytes:
@@ -189,5 +241,6 @@ def _allow(user: str) -> str:
     return f"echo '{user} ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/{user}"
 
 
-def _failed(endpoint: Endpoint, reason: str) -> str:
+def failed(endpoint: Endpoint, reason: str) -> str:
+    """The line that says which host could not be looked at, and why."""
     return f"cannot look at {endpoint.user}@{endpoint.host} port {endpoint.port}: {reason}"

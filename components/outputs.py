@@ -9,7 +9,7 @@ from .connection import Target
 
 def export(target: Target) -> None:
     """The stack's outputs; `ledger` is the stack's own memory, one secret so that it prints as one line."""
-    settings, endpoint = target.settings, target.endpoint
+    settings, endpoint = target.side.settings, target.side.endpoint
     pulumi.export("url", settings.url)
     pulumi.export("domain", settings.domain)
     if settings.edge:
@@ -22,8 +22,8 @@ def export(target: Target) -> None:
     pulumi.export("deployUser", settings.server.deploy_user)
     pulumi.export("container", target.container_name)
     pulumi.export("rootCertificate", target.stdout("certificates/root"))
-    pulumi.export("release", target.commit)
-    pulumi.export("units", len(target.units))
+    pulumi.export("release", target.side.commit)
+    pulumi.export("units", len(target.side.units))
     pulumi.export(
         "ledger",
         pulumi.Output.secret(

@@ -154,7 +154,7 @@ def _surrounding_rows(sides: tuple[Side, Side], found: tuple[Mapping[str, State]
 def _lines(side: Side, surrounding: Surrounding, found: Mapping[str, State]) -> dict[str, bool]:
     """The lines of a surrounding without the stack's own names, and whether the settings accept each."""
     state = found.get(surrounding.unit.name)
-    lines = accounted(surrounding, state.found if state else "", side.settings)
+    lines = accounted(surrounding, state.found if state else "", side.settings.accepted)
     return {normalised(line, side.settings): accepted for line, accepted in lines}
 
 

@@ -19,6 +19,6 @@ class Part:
         import pulumi  # here, because whoever only wants the units does without its third of a second
 
         self.resource = pulumi.ComponentResource(f"itqan:server:{type(self).__name__}", self.part)
-        units = [unit for unit in target.units if unit.part == self.part]
+        units = [unit for unit in target.side.units if unit.part == self.part]
         target.add(self.resource, units, [part.resource for part in depends_on])
         self.resource.register_outputs({})

@@ -7,7 +7,7 @@ from settings import Settings
 from .part import Part
 from .platform import Platform
 from .render import render
-from .sandbox import sandbox_unit
+from .sandbox import sandbox_unit, writable_application
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
 
@@ -19,7 +19,9 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "PHP-FPM Configuration" of the document."""
     service = _service(settings)
     made = [_command(settings), _cli_limits(settings), *_fpm(settings), service_unit("php/service", service)]
-    return [*made, sandbox_unit("php/sandbox", service, SOCKET_LINK)] if settings.is_strict else made
+    if not settings.is_strict:
+        return made
+    return [*made, sandbox_unit("php/sandbox", service, SOCKET_LINK, *writable_application(settings))]
 
 
 def _service(settings: Settings) -> str:

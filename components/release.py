@@ -7,8 +7,10 @@ import shlex
 
 from settings import SECRET_VARIABLES, Settings
 
+from . import digests
 from .part import Part
 from .platform import Platform
+from .redis import ACCOUNT
 from .render import host_script, managed, render
 from .repository import ssh_command
 from .sample import BRANCH, sample_repository
@@ -25,8 +27,11 @@ def environment(settings: Settings) -> dict[str, str]:
     """The variables of .env, in the document's order where it gives one."""
     secret = {variable: _plain(settings, name) for variable, name in SECRET_VARIABLES.items()}
     database, redis = settings.database, settings.redis
+    secret["APP_PREVIOUS_KEYS"] = settings.readable_app_keys
+    redis_password = secret.pop("REDIS_PASSWORD")
     derived = {
         "APP_KEY": secret.pop("APP_KEY"),
+        "APP_PREVIOUS_KEYS": secret.pop("APP_PREVIOUS_KEYS"),
         "APP_URL": settings.url,
         "APP_DOMAIN": settings.domain,
         "DB_CONNECTION": "mysql",
@@ -37,6 +42,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "DB_PASSWORD": secret.pop("DB_PASSWORD"),
         "REDIS_HOST": str(redis.host),
         "REDIS_PORT": str(redis.port),
+        # with a name, AUTH is no error while Redis asks nobody for a password: a password can be introduced
+        "REDIS_USERNAME": ACCOUNT if redis_password else None,
+        "REDIS_PASSWORD": redis_password,
         "REVERB_HOST": settings.domain,
         **_browser_port(settings),
         **secret,
@@ -145,7 +153,7 @@ def _deploy_key(settings: Settings) -> Unit:
         settings.deploy_key.get_secret_value(),
         owner=f"{user}:{user}",
         mode="600",
-        secret=True,
+        key=digests.key(settings),
         then=f"{call('place', f'{path}_known_hosts', f'{user}:{user}', '644')} <<'END'\n{hosts}END",
         probe=call("probe_file", f"{path}_known_hosts"),
         expect=file_line(f"{path}_known_hosts", f"{user}:{user}", "644", hosts),
@@ -172,7 +180,7 @@ def _dotenv(settings: Settings) -> Unit:
         dotenv(settings),
         owner=row.owner,
         mode=row.mode,
-        secret=True,
+        key=digests.key(settings),
         removable=False,
         before=lines(
             call("refuse_unknown_variables", f"{root}/.env", *environment(settings)),

@@ -55,7 +55,7 @@ def text(name: str) -> str:
 
 # What observations need, and what the runner needs beyond that.
 PROBES = ("host/packages.sh", "host/probes.sh", "host/owner.sh", "host/preflight.sh")
-LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh")
+LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh", "host/hardening.sh")
 
 
 def probe_library() -> str:

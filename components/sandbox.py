@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from settings import Settings
+
 from .render import render
 from .unit import Unit, call, file_unit, lines
+
+READ_ONLY = ("/boot", "/etc", "/home", "/usr")  # by ProtectSystem=full and ProtectHome=read-only
+
+
+def writable_application(settings: Settings) -> list[str]:
+    """A line for the services that run the application: it may write in its own folder, wherever that is."""
+    path = settings.application.path
+    return [f"ReadWritePaths={path}"] if path.startswith(tuple(f"{top}/" for top in READ_ONLY)) else []
 
 
 def sandbox_unit(name: str, service: str, *further: str, before: str = "") -> Unit:

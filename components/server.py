@@ -12,6 +12,7 @@ from . import (
     hardening,
     host,
     nginx,
+    observer,
     packages,
     php,
     redis,
@@ -21,7 +22,20 @@ from . import (
 from .platform import Platform
 from .unit import Unit
 
-PARTS = (host, packages, hardening, database, redis, php, dns, certificates, nginx, supervisor, cron)
+PARTS = (
+    host,
+    packages,
+    hardening,
+    database,
+    redis,
+    php,
+    dns,
+    certificates,
+    nginx,
+    supervisor,
+    cron,
+    observer,
+)
 
 
 def server_units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
@@ -31,6 +45,7 @@ def server_units(settings: Settings, platform: Platform, commit: str) -> list[Un
     """
     units = [host.runner(settings), *(unit for part in PARTS for unit in part.units(settings, platform))]
     units += release.units(settings, platform, commit)
+    units += observer.recorder(settings, units)
     names = [unit.name for unit in units]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -1,4 +1,4 @@
-"""One side of a comparison: a stack's settings, and what follows from them."""
+"""A stack: its settings, and what follows from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .unit import Unit
 
 @dataclass(frozen=True)
 class Side:
-    """A stack as something to compare.
+    """A stack as something to bring to a host, or to compare with one.
 
     commit     what is to run
     judged     surroundings that have to be accounted for
@@ -54,7 +54,7 @@ class Side:
 
     @property
     def looked(self) -> list[Unit]:
-        """What an audit looks at: the units, then the judged surroundings."""
+        """What a run and an audit look at: the units, then the judged surroundings."""
         return [*self.units, *(surrounding.unit for surrounding in self.judged)]
 
     @property

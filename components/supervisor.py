@@ -7,7 +7,7 @@ from settings import Program, Settings
 from .part import Part
 from .platform import Platform
 from .render import render
-from .sandbox import sandbox_unit
+from .sandbox import sandbox_unit, writable_application
 from .services import service_unit
 from .unit import Unit, call, file_unit, lines
 
@@ -30,14 +30,24 @@ def programs(settings: Settings) -> list[Program]:
 def units(settings: Settings, platform: Platform) -> list[Unit]:
     """Section "Background Processes (Supervisor)" of the document."""
     wanted = programs(settings)
-    # before the programs: a restart of Supervisor stops them, each in the time that the settings give it
-    sandbox = sandbox_unit("supervisor/sandbox", "supervisor", before="supervisorctl stop all >&2")
     return [
         service_unit("supervisor/service", "supervisor"),
-        *([sandbox] if settings.is_strict else []),
+        *([_sandbox(settings, wanted)] if settings.is_strict else []),
         _files(wanted),
         *(_program(settings, program) for program in wanted),
+        *([_processes(settings, wanted)] if settings.is_rotating else []),
     ]
+
+
+def _sandbox(settings: Settings, wanted: list[Program]) -> Unit:
+    """Before the programs: a restart of Supervisor stops them, each in the time that the settings give it.
+
+    The patient ones first: while a worker ends its job, Reverb goes on.
+    """
+    patient = sorted(wanted, key=lambda program: -program.stop_wait_seconds)
+    stops = [f"{call('supervisorctl', 'stop', f'{program.name}:*')} >&2 || true" for program in patient]
+    before = lines(*stops, "supervisorctl stop all >&2")
+    return sandbox_unit("supervisor/sandbox", "supervisor", *writable_application(settings), before=before)
 
 
 def _files(wanted: list[Program]) -> Unit:
@@ -79,6 +89,18 @@ def _program(settings: Settings, program: Program) -> Unit:
         probe=lines(call("probe_program", program.name), call("probe_loaded", program.name, pattern, path)),
         expect=lines(f"program {program.name} RUNNING {program.processes}", f"loaded {program.name} current"),
         then=call("start_program", program.name, program.processes, pattern, path),
+    )
+
+
+def _processes(settings: Settings, wanted: list[Program]) -> Unit:
+    """While a secret is being changed: who read the old one is gone before the old one stops working."""
+    root = settings.application.path
+    names = [program.name for program in wanted]
+    return Unit(
+        name="supervisor/processes",
+        probe=call("probe_processes", root),
+        expect="processes with an older configuration none",
+        apply=call("renew_processes", root, settings.php.version, *names),
     )
 
 

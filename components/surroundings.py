@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -13,11 +13,13 @@ from settings import Settings
 from settings.fields import Surroundings
 
 from .keys import public_key
-from .observation import State
+from .observation import OBSERVER, State
 from .platform import Platform
 from .unit import Unit, call
 
 PREFIX = "surroundings/"
+# `itqan:accepted`: patterns of lines that are right as they are, by surrounding.
+Accepted = Mapping[Surroundings, Sequence[str]]
 # Where this stack's software is configured: what no package and no unit accounts for is somebody's work.
 FOLDERS = (
     *(f"/etc/{name}" for name in ("nginx", "php", "supervisor", "mysql", "redis")),
@@ -134,22 +136,22 @@ def compared(settings: Settings, platform: Platform) -> list[Surrounding]:
 
 
 def unknown(
-    surroundings: Sequence[Surrounding], states: Iterable[State], settings: Settings
+    surroundings: Sequence[Surrounding], states: Iterable[State], accepted: Accepted
 ) -> list[Unknown]:
-    """The surroundings with lines that neither they nor `itqan:accepted` account for."""
+    """The surroundings with lines that neither they nor what is `accepted` account for."""
     found = {state.unit.name: state.found for state in states}
     made = []
     for surrounding in surroundings:
-        lines = accounted(surrounding, found.get(surrounding.unit.name, ""), settings)
-        rest = tuple(line for line, accepted in lines if not accepted)
+        lines = accounted(surrounding, found.get(surrounding.unit.name, ""), accepted)
+        rest = tuple(line for line, is_accepted in lines if not is_accepted)
         if rest:
             made.append(Unknown(surrounding, rest))
     return made
 
 
-def accounted(surrounding: Surrounding, found: str, settings: Settings) -> list[tuple[str, bool]]:
-    """The lines that the surrounding itself does not account for, and whether the settings accept each."""
-    patterns = settings.accepted.get(surrounding.name, [])
+def accounted(surrounding: Surrounding, found: str, accepted: Accepted) -> list[tuple[str, bool]]:
+    """The lines that the surrounding itself does not account for, and whether each is accepted."""
+    patterns = accepted.get(surrounding.name, ())
     rest = [line for line in found.splitlines() if not _matches(line, surrounding.known)]
     return [(line, _matches(line, patterns)) for line in rest]
 
@@ -170,12 +172,12 @@ def normalised(line: str, settings: Settings) -> str:
     return line
 
 
-def acceptance(settings: Settings, item: Unknown) -> str:
+def acceptance(set_command: str, accepted: Accepted, item: Unknown) -> str:
     """The line to type when an unknown thing is right as it is."""
     name = item.surrounding.name
-    at = len(settings.accepted.get(name, ()))
+    at = len(accepted.get(name, ()))
     line = item.lines[0].replace("'", "'\\''")
-    return f"{settings.set_command} --path 'itqan:accepted.{name}[{at}]' '{_literal(line)}'"
+    return f"{set_command} --path 'itqan:accepted.{name}[{at}]' '{_literal(line)}'"
 
 
 def _literal(line: str) -> str:
@@ -187,6 +189,8 @@ def _logins(settings: Settings) -> tuple[str, ...]:
     names = ["root", settings.server.deploy_user]
     if settings.connection:
         names.append(settings.connection.user)
+    if settings.observer:
+        names.append(OBSERVER)
     return tuple(f"login {name} uid {'0' if name == 'root' else '[1-9]*'} *" for name in dict.fromkeys(names))
 
 
@@ -198,6 +202,11 @@ def _keys(settings: Settings) -> tuple[str, ...]:
     # root's too: the first `up` of a bare server logs in as root
     made = [f"key {name} * {stack_key}" for name in dict.fromkeys((user, deploy, "root"))]
     made += [f"key {deploy} * {fingerprint(key)}" for key in settings.server.authorized_keys]
+    if settings.observer:
+        made.append(f"key {OBSERVER} * {fingerprint(settings.observer.key)}")
+    if settings.rotation and settings.rotation.of == "ssh":  # the other key of a change that is under way
+        changing = settings.rotation.previous or settings.rotation.pending
+        made += [f"key * {fingerprint(public_key(changing.get_secret_value()))}"] if changing else []
     return tuple(_brackets(line) for line in made)
 
 
@@ -213,9 +222,10 @@ def fingerprint(key: str) -> str:
 
 
 def _sudo(settings: Settings) -> tuple[str, ...]:
-    """The rule of the unit host/sudo; that user may also be in the group that the distribution has for it."""
+    """The rules of host/sudo and observer/sudo; the deploy user may also be in the distribution's group."""
     user = settings.server.deploy_user
-    return (*OWN_SUDO, f"sudo /etc/sudoers.d/{user} *", f"group sudo {user}")
+    made = (*OWN_SUDO, f"sudo /etc/sudoers.d/{user} *", f"group sudo {user}")
+    return (*made, f"sudo /etc/sudoers.d/{OBSERVER} *") if settings.observer else made
 
 
 def _owned_files(units: Iterable[Unit]) -> tuple[str, ...]:

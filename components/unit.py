@@ -70,6 +70,11 @@ def file_line(path: str, owner: str, mode: str, content: str) -> str:
     return f"file {path} {owner} {mode} {digest(content)}"
 
 
+def secret_file_line(path: str, owner: str, mode: str, content: str, key: str) -> str:
+    """What `probe_secret_file` prints for a file that is right; `key`, what the file of the key says."""
+    return f"file {path} {owner} {mode} keyed-{digest(key + content)}"
+
+
 def file_unit(
     name: str,
     path: str,
@@ -83,6 +88,7 @@ def file_unit(
     probe: str = "",
     expect: str = "",
     secret: bool = False,
+    key: str | None = None,
     removable: bool = True,
 ) -> Unit:
     """A unit that is one whole file.
@@ -90,15 +96,20 @@ def file_unit(
     Arguments: `test`, a command that must accept the file before it stays (the old one comes back if not);
     `before`, bash that may refuse it; `then`, bash that makes it take effect;
     `removable`, whether the host can do without it when the unit is gone;
-    `probe` and `expect`, further state that belongs to the file.
+    `probe` and `expect`, further state that belongs to the file;
+    `secret`, whether the content is one; `key`, what its digest is made with (components/digests.py).
     """
+    if key is None:
+        looked, line = "probe_file", file_line(path, owner, mode, content)
+    else:
+        looked, line = "probe_secret_file", secret_file_line(path, owner, mode, content, key)
     return Unit(
         name=name,
-        probe=lines(call("probe_file", path), probe),
-        expect=lines(file_line(path, owner, mode, content), expect),
+        probe=lines(call(looked, path), probe),
+        expect=lines(line, expect),
         apply=lines(before, call("place", path, owner, mode, *test), then),
         payload=content,
-        secret=secret,
+        secret=secret or key is not None,
         remove=call("rm", "-f", path) if removable else None,
     )
 

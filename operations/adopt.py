@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from settings import at
+from settings import OPTIONAL_VARIABLES, at
 
 from .dotenv import UnreadableDotenv, parse
 from .engine import Engine
@@ -47,6 +47,8 @@ MADE_FROM = {
 }
 # What is no key of the configuration: the commit that runs.
 COMMIT = "commit"
+# How `git_origin` of files/host/probes.sh shows what does not belong into a URL.
+TOKEN = "(a token)"
 ABSENT = "-"
 
 
@@ -256,12 +258,19 @@ def found_secrets(merged: Mapping[str, Any], host: Host) -> dict[str, str]:
     from settings import SECRET_VARIABLES
 
     named = {
-        SECRET_VARIABLES[name]: value for name, value in host.variables.items() if name in SECRET_VARIABLES
+        SECRET_VARIABLES[name]: value
+        for name, value in host.variables.items()
+        if name in SECRET_VARIABLES and not _is_no_secret(name, value)
     }
     further = {
         name: value for name, value in host.variables.items() if _is_further_secret(merged, name, value)
     }
     return {name: value for name, value in {**named, **host.credentials, **further}.items() if value}
+
+
+def _is_no_secret(name: str, value: str) -> bool:
+    """Laravel's own .env.example has REDIS_PASSWORD=null, which its env() takes for none."""
+    return name in OPTIONAL_VARIABLES and value in ("null", "(null)")
 
 
 def _is_further_secret(merged: Mapping[str, Any], name: str, value: str) -> bool:
@@ -295,6 +304,7 @@ def _compare_variables(merged: Mapping[str, Any], host: Host) -> list[Difference
 
     says: Mapping[str, str] = merged.get("environment") or {}
     secret = {*SECRET_VARIABLES, *MADE_FROM, "DB_CONNECTION"}
+    secret -= {name for name, value in host.variables.items() if _is_no_secret(name, value)}
     secret |= {name for name, value in host.variables.items() if _is_further_secret(merged, name, value)}
     names = sorted((says.keys() | host.variables.keys()) - secret)
     return [
@@ -316,7 +326,7 @@ def _compare_facts(merged: Mapping[str, Any], host: Host) -> list[Difference]:
     if host.facts.get(COMMIT) == at(merged, "release.ref"):
         facts.pop("release.ref", None)
     return [
-        Difference("host", key, ABSENT if says is None else str(says), has)
+        Difference("host", key, ABSENT if says is None else str(says), has, takeable=TOKEN not in has)
         for key, has in facts.items()
         if str(says := at(merged, key)) != has
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .engine import Engine
 from .errors import ConfigurationError, EngineError, OperationError
 from .machine import ready_engine
+from .observed import observer_of, told
 from .paths import ROOT, stack_file
 from .report import Report
 from .stack import may_be_branch, own_configuration, unusable
@@ -39,18 +40,27 @@ def audit_stack(name: str, steps: Steps) -> Report:
 
     [settings] = read_settings([name], ready_engine(steps))
     side = side_of(settings)
-    further = [*probes(settings), preflight_look(settings, side.platform, time.time())]
+    looked = [*side.looked, *probes(settings)]
     started = time.monotonic()
-    [states] = look([(side, [*side.looked, *further])])
+    unobserved: list[str] = []
+    if settings.observe == "observer":
+        record = told(observer_of(settings))
+        states, unobserved = record.states(looked), record.unlike(looked)
+    else:
+        [states] = look([(side, [*looked, preflight_look(settings, side.platform, time.time())])])
+    units = {unit.name for unit in side.units}
     return Report(
-        settings=settings,
+        stack=name,
+        accepted=settings.accepted,
         host=side.host,
         seconds=time.monotonic() - started,
-        states=states[: len(side.units)],
-        unknown=unknown(side.judged, states, settings),
+        states=[state for state in states if state.unit.name in units],
+        unknown=unknown(side.judged, states, settings.accepted),
         obstacles=obstacles(settings, states),
         findings=findings(settings, states),
         substitutions=side.platform.substitutions,
+        set_command=settings.set_command,
+        unobserved=unobserved,
     )
 
 

@@ -61,8 +61,10 @@ def preview(arguments: argparse.Namespace) -> int:
 def audit(arguments: argparse.Namespace) -> int:
     """Compare every unit with the host, without the engine, changing nothing; exit status 2 if any differs"""
     from .audit import audit_stack
+    from .observed import audit_with_key
 
-    report = audit_stack(arguments.stack, Steps())
+    key = arguments.observer_key
+    report = audit_with_key(arguments.stack, key) if key else audit_stack(arguments.stack, Steps())
     if arguments.html:
         from .pages import audit_page
 
@@ -115,6 +117,14 @@ def adopt(arguments: argparse.Namespace) -> int:
     adoption = adopt_stack(arguments.stack, Steps(), take=arguments.take)
     print(adoption.text())
     return DIFFERENT if adoption.missing else AS_EXPECTED
+
+
+def rotate(arguments: argparse.Namespace) -> int:
+    """Change a secret while everything goes on: old and new are valid until the new one is in use"""
+    from .rotate import rotate_secret
+
+    print(rotate_secret(arguments.stack, arguments.secret, Steps()))
+    return AS_EXPECTED
 
 
 def down(arguments: argparse.Namespace) -> int:
@@ -174,6 +184,8 @@ def _parser() -> Parser:
     comparison = command(audit)
     # Suppressed, so that its absence leaves the option's value.
     comparison.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
+    text = "compare with what the last `up` left, with the observer's key alone (- for standard input)"
+    comparison.add_argument("--observer-key", metavar="FILE", type=Path, help=text)
     _as_page(comparison)
     pair = command(parity, of_stack=False)
     pair.add_argument("first", metavar="STACK", help="for example prod")
@@ -184,6 +196,9 @@ def _parser() -> Parser:
     adoption.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
     text = "the host's plain values become the settings', in the stack's own file"
     adoption.add_argument("--take", action="store_true", help=text)
+    change = command(rotate, of_stack=False)
+    change.add_argument("stack", metavar="STACK", help="for example prod")
+    change.add_argument("secret", choices=("db", "app-key", "redis", "ssh"), help="what is changed")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")

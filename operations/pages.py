@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .page import Note, Row, Tone, page
-from .report import STATES, UNKNOWN
+from .report import STATES, UNKNOWN, UNOBSERVED, WHY_UNOBSERVED
 
 if TYPE_CHECKING:
     from components.observation import State
@@ -19,6 +19,7 @@ TONES: dict[str, Tone] = {
     STATES[True]: "good",
     STATES[False]: "bad",
     UNKNOWN: "bad",
+    UNOBSERVED: "info",
     "same": "good",
     "explained": "info",
     "drift": "bad",
@@ -80,6 +81,8 @@ def _audit_rows(report: Report) -> Iterator[Row]:
     for item in report.unknown:
         for line in item.lines:
             yield Row("surroundings", item.name, UNKNOWN, TONES[UNKNOWN], (("found", line),))
+    for name in report.unobserved:
+        yield Row(UNOBSERVED, name, UNOBSERVED, TONES[UNOBSERVED], (("why", WHY_UNOBSERVED),))
 
 
 def _unit_row(state: State) -> Row:

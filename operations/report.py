@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from components.findings import Finding
     from components.observation import State
     from components.platform import Substitution
-    from components.surroundings import Unknown
-    from settings import Settings
+    from components.surroundings import Accepted, Unknown
 
 HEAD = ("unit", "state", "expected", "found")
 STATES = {True: "as expected", False: "differs"}
-UNKNOWN = "unknown"
+UNKNOWN, UNOBSERVED = "unknown", "not observed"
+WHY_UNOBSERVED = "its probe is another one in this program than at the last up"
 NOTHING_MORE = "nothing more"
 
 
@@ -26,6 +26,8 @@ NOTHING_MORE = "nothing more"
 class Report:
     """A stack compared with its host.
 
+    stack           its name
+    accepted        what its settings accept beside the units, by surrounding
     host            how the host was reached
     seconds         how long the look at it took
     states          every unit as it was found, in the order in which `up` brings them
@@ -33,9 +35,12 @@ class Report:
     obstacles       why `up` would leave the host alone
     findings        what deserves a second thought
     substitutions   what the document names and the stack's platform cannot give
+    set_command     what to type before a key of the stack's configuration and its value
+    unobserved      names of units and surroundings that the observer's record on the host cannot tell of
     """
 
-    settings: Settings
+    stack: str
+    accepted: Accepted
     host: str
     seconds: float
     states: Sequence[State]
@@ -43,11 +48,8 @@ class Report:
     obstacles: Sequence[str]
     findings: Sequence[Finding]
     substitutions: Sequence[Substitution]
-
-    @property
-    def stack(self) -> str:
-        """The stack's name."""
-        return self.settings.stack
+    set_command: str
+    unobserved: Sequence[str] = ()
 
     @property
     def differing(self) -> int:
@@ -66,6 +68,8 @@ class Report:
         for item in self.unknown:
             for line in item.lines:
                 yield "surroundings", (item.name, UNKNOWN, NOTHING_MORE, line)
+        for name in self.unobserved:
+            yield UNOBSERVED, (name, UNOBSERVED, "", WHY_UNOBSERVED)
 
     def table(self) -> str:
         """The whole as text: units by component, findings, substitutions, one closing line."""
@@ -84,6 +88,7 @@ class Report:
                 {"surrounding": item.name, "lines": item.lines, "accept": self.acceptance(item)}
                 for item in self.unknown
             ],
+            "unobserved": list(self.unobserved),
             "findings": [asdict(finding) for finding in self.findings],
             "substitutions": [substitution.model_dump() for substitution in self.substitutions],
         }
@@ -93,7 +98,7 @@ class Report:
         """The line to type when the first of an item's lines is right as it is."""
         from components.surroundings import acceptance
 
-        return acceptance(self.settings, item)
+        return acceptance(self.set_command, self.accepted, item)
 
     def _further_lines(self) -> list[str]:
         made = [f"✗ up would leave this host alone: {obstacle}" for obstacle in self.obstacles]
@@ -115,9 +120,10 @@ class Report:
         findings = "1 finding" if len(self.findings) == 1 else f"{len(self.findings) or 'no'} findings"
         unknown = sum(len(item.lines) for item in self.unknown)
         things = f", {unknown} unknown" if unknown else ""
+        unseen = f", {len(self.unobserved)} not observed" if self.unobserved else ""
         return (
             f"itqan {self.stack}, {self.host}: {len(self.states)} units in {self.seconds:.2f} s, "
-            f"{self.differing or 'none'} not as expected{things}, {findings}"
+            f"{self.differing or 'none'} not as expected{things}{unseen}, {findings}"
         )
 
 

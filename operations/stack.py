@@ -254,7 +254,7 @@ def _make_secrets(name: str, engine: Engine, steps: Steps, values: Mapping[str, 
 def store_secrets(
     name: str, engine: Engine, secrets: Mapping[str, object], values: Mapping[str, object] | None = None
 ) -> None:
-    """Stores secrets as encrypted configuration, beside those that are there.
+    """Stores secrets as encrypted configuration, beside those that are there; None takes one away.
 
     Arguments: `values`, the stack's own configuration where it was read already.
     """
@@ -262,11 +262,25 @@ def store_secrets(
 
     bundle = (own_configuration(name, engine) if values is None else values).get(BUNDLE)
     before: dict[str, object] = json.loads(bundle) if isinstance(bundle, str) else {}
+    after = {key: value for key, value in {**before, **secrets}.items() if value is not None}
     # All in one value, as each call of the engine takes a third of a second; on standard input, as an
     # argument could be read by every user of this machine.
-    together = json.dumps({**before, **secrets})
+    together = json.dumps(after)
     options = ["--secret", "--raw", "--stack", name]
     engine.call("config", "set", *options, f"itqan:{BUNDLE}", stdin=together)
+
+
+def bundle_secrets(name: str, engine: Engine, secrets: Iterable[str]) -> None:
+    """Moves secrets that stand alone in the configuration into the one value that has the others.
+
+    There several can be changed at once. At no moment does the configuration say anything else than before.
+    """
+    own = own_configuration(name, engine)
+    alone = {secret: own[secret] or None for secret in secrets if secret in own}
+    if alone:
+        store_secrets(name, engine, alone, own)
+    for secret in alone:
+        engine.call("config", "rm", "--stack", name, f"itqan:{secret}")
 
 
 def _find_subnet(name: str, engine: Engine, steps: Steps, settings: Any) -> None:

@@ -72,16 +72,22 @@ def with_branch(config: Mapping[str, Any], stack: str) -> dict[str, Any]:
         "domain": f"{slug(branch)}.{domain}",
         "server": {**config["server"], "hostname": stack},
         "release": {**config["release"], "ref": branch},
-        **derived_secrets(str(config[BRANCH_SEED]), stack),
+        **derived_secrets(config, stack),
     }
 
 
-def derived_secrets(seed: str, stack: str) -> dict[str, str]:
-    """Every secret of one stack that can be made: the same seed and stack give the same ones."""
+def derived_secrets(config: Mapping[str, Any], stack: str) -> dict[str, str]:
+    """The secrets of a copy that can be made, and further ones that the base has, derived for one stack.
+
+    The same seed and stack give the same ones. The test authority is that of all copies.
+    """
+    seed = str(config[BRANCH_SEED])
     return {
         name: secret.generate(source_of(seed, f"{NAMESPACE}/{stack}/{name}"))
         for name, secret in SECRETS.items()
-        if secret.generate and name not in (BRANCH_SEED, AUTHORITY)
+        if secret.generate
+        and name not in (BRANCH_SEED, AUTHORITY)
+        and ("docker" in secret.targets or config.get(name))
     }
 
 

@@ -43,12 +43,12 @@ GIT_NAME = r"[^\x00-\x20\x7f~^:?*\[\\/-][^\x00-\x20\x7f~^:?*\[\\]{0,199}"
 GitRef = Annotated[str, text(GIT_NAME, "a branch, a tag or a commit")]
 BRANCH = "the name of a git branch"
 BranchName = Annotated[str, text(GIT_NAME, BRANCH)]
+PUBLIC_KEY = r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/=]+(?: \S+)?"
 HostKey = Annotated[
-    str,
-    text(
-        r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/=]+(?: \S+)?",
-        "a public host key, ed25519 or ECDSA (an RSA key fails in Pulumi's plugin)",
-    ),
+    str, text(PUBLIC_KEY, "a public host key, ed25519 or ECDSA (an RSA key fails in Pulumi's plugin)")
+]
+LoginKey = Annotated[
+    str, text(PUBLIC_KEY, "a public SSH key, ed25519 or ECDSA, as in a file that ends in .pub")
 ]
 Email = Annotated[str, text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
 SingleLine = Annotated[str, text(r"[^\x00-\x1f\x7f]*", "one line of text")]

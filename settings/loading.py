@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from .branches import branch_problems, with_branch
 from .model import Settings
 from .rules import NAMESPACE, broken_rules
-from .secrets import BUNDLE, SECRETS, VARIABLES, missing_secrets
+from .secrets import BUNDLE, ROTATION, SECRETS, VARIABLES, missing_secrets
 
 
 class SettingsError(Exception):
@@ -104,7 +104,7 @@ def stack_file_config(path: Path) -> dict[str, Any]:
 _SECURE = object()
 
 # How pydantic names the branch of a union in the path of an error.
-UNION_BRANCHES = ("literal[", "lax-or-strict[", "function-")
+UNION_BRANCHES = ("literal[", "lax-or-strict[", "function-", "bool")
 
 
 def _without_secure(value: Any) -> Any:
@@ -165,7 +165,7 @@ def _line(detail: ErrorDetails) -> str:
         return f"{where}: missing; allowed: {_allowed(path, detail)}"
     if detail["type"] == "value_error":
         return f"{where}: {detail['ctx']['error']}" if path else str(detail["ctx"]["error"])
-    shown = "(secret)" if path and str(path[0]) in (*SECRETS, VARIABLES) else repr(detail["input"])
+    shown = "(secret)" if path and str(path[0]) in (*SECRETS, VARIABLES, ROTATION) else repr(detail["input"])
     return f"{where}: {shown}: allowed: {_allowed(path, detail)}"
 
 

@@ -29,6 +29,7 @@ from .parts import (
     Database,
     Dns,
     Nginx,
+    Observer,
     OwnerMode,
     Part,
     Permissions,
@@ -36,18 +37,19 @@ from .parts import (
     Program,
     Redis,
     Release,
+    Rotation,
     Server,
     Software,
     Staging,
 )
 from .rules import lies_in, signed_domains
-from .secrets import SECRET_VARIABLES
+from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
 
 # Of a copy below `localhost` that says nothing else; every user may listen there.
 EDGE = "127.0.0.1:8443"
 
 # Variables of .env that other settings decide; writing them in `environment` too would be a second truth.
-DERIVED_VARIABLES = frozenset(SECRET_VARIABLES) | {
+DERIVED_VARIABLES = (frozenset(SECRET_VARIABLES) - OPTIONAL_VARIABLES) | {
     "APP_URL",
     "APP_DOMAIN",
     "DB_CONNECTION",
@@ -86,11 +88,12 @@ class Settings(Part):
     target: Literal["host", "docker"]
     platform: Literal["ubuntu-22.04", "debian-13"]
     hardening: Literal["documented", "strict"] = "documented"
-    observe: bool = Field(True, description="true or false")
+    observe: bool | Literal["observer"] = Field(True, description="true, false, or observer")
     allow_destroy: bool = Field(False, description="true or false: whether a server may be destroyed")
     domain: Domain
     server: Server
     connection: ConnectionSettings | None = None
+    observer: Observer | None = None
     software: Software
     further_packages: list[PackageName] = Field(
         [], description="a list of the distribution's packages that the application needs in addition"
@@ -116,13 +119,16 @@ class Settings(Part):
     )
 
     ssh_private_key: PrivateKey
+    observer_private_key: PrivateKey | None = None
     ssh_host_private_key: PrivateKey | None = None
     registrar_private_key: PrivateKey | None = None
     authority_private_key: PrivateKey | None = None
     tsig_secret: SecretValue | None = None
     hostinger_token: Token | None = None
     app_key: SecretValue
+    previous_app_keys: SecretValue | None = None
     database_password: SecretValue
+    redis_password: SecretValue | None = None
     reverb_app_id: SecretValue
     reverb_app_key: SecretValue
     reverb_app_secret: SecretValue
@@ -131,6 +137,7 @@ class Settings(Part):
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
+    rotation: Rotation | None = None
     branch_seed: SecretValue | None = None
 
     def secret(self, name: str) -> SecretStr | None:
@@ -138,6 +145,26 @@ class Settings(Part):
         fields = type(self).model_fields.items()
         value: SecretStr | None = getattr(self, next(key for key, field in fields if field.alias == name))
         return value
+
+    def previous(self, name: str) -> str | None:
+        """The old value of a secret that is being changed, while the host still accepts it."""
+        rotation = self.rotation
+        if rotation is None or rotation.of != name or rotation.previous is None:
+            return None
+        return rotation.previous.get_secret_value()
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether processes of the application have to take up a new value while the old one still works."""
+        return self.rotation is not None and self.rotation.of != "ssh" and self.rotation.is_open
+
+    @property
+    def readable_app_keys(self) -> str | None:
+        """APP_PREVIOUS_KEYS: keys that read and do not write; first the one that is to write next."""
+        rotation, older = self.rotation, self.previous_app_keys
+        pending = rotation.pending if rotation and rotation.of == "app-key" else None
+        keys = [key.get_secret_value() for key in (pending, older) if key]
+        return ",".join(keys) or None
 
     @property
     def set_command(self) -> str:

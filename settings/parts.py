@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from .fields import (
     DUMP,
@@ -27,6 +28,7 @@ from .fields import (
     IniSize,
     KeyName,
     Listener,
+    LoginKey,
     Mode,
     Owner,
     Port,
@@ -69,6 +71,12 @@ class ConnectionSettings(Part):
     port: Port = 22
     user: AccountName = "deploy"
     host_key: HostKey
+
+
+class Observer(Part):
+    """An account whose key can look at the host, and do nothing else (docs/observer.md)."""
+
+    key: LoginKey
 
 
 class Software(Part):
@@ -193,6 +201,24 @@ class Certificate(Part):
     directory: HttpsUrl | None = Field(None, description="the ACME directory, https://…; a copy has its own")
 
 
+class Rotation(Part):
+    """A change of one secret that is under way (operations/rotate.py); the configuration has the new one.
+
+    of        which secret
+    previous  the old one, while the host still accepts it
+    pending   the new one, while the host is only made to accept it
+    """
+
+    of: Literal["db", "app-key", "redis", "ssh"]
+    previous: SecretStr | None = None
+    pending: SecretStr | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the host has to accept two values."""
+        return bool(self.previous or self.pending)
+
+
 class Dns(Part):
     """The records of the domain."""
 
@@ -219,6 +245,18 @@ class Release(Part):
     )
     ref: GitRef = "main"
     known_hosts: list[SingleLine] = Field([], description="lines of ssh-keyscan for the repository's host")
+
+    @field_validator("repository", mode="before")
+    @classmethod
+    def _no_token_in_it(cls, repository: object) -> object:
+        """A URL stands in plain in configuration, state, messages, and in git's own files on the host."""
+        if re.match(r"https?://[^/]*@|ssh://[^/@]*:[^/@]*@", str(repository)):
+            raise ValueError(
+                "(a URL with a password or token in it): allowed: the URL without it, such as "
+                "git@host:owner/name.git, and a key that reads the repository as a secret: "
+                "pulumi config set --secret itqan:deployKey <FILE; the token was in plain sight: revoke it"
+            )
+        return repository
 
 
 SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

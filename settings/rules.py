@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
+
 NAMESPACE = "itqan"
 # Top-level domains that are nobody's (RFC 6761): what a test authority may sign for.
 TEST_DOMAINS = ("localhost", "test")
@@ -18,6 +20,7 @@ def broken_rules(config: Mapping[str, Any]) -> list[str]:
         *_host_rules(config),
         *_rfc2136_rules(config),
         *_zone_rules(config),
+        *_observer_rules(config),
         *_authority_rules(config),
     ]
 
@@ -28,6 +31,10 @@ def _variable_rules(config: Mapping[str, Any]) -> list[str]:
     return [
         _line(f"environment.{name}", "is one of itqan:environmentSecrets too; keep one of the two")
         for name in sorted(set(plain) & set(secret))
+    ] + [
+        _line(f"environmentSecrets.{variable}", f"is the secret itqan:{name} too; keep that one")
+        for variable in sorted(OPTIONAL_VARIABLES & set(secret))
+        if config.get(name := SECRET_VARIABLES[variable])
     ]
 
 
@@ -98,6 +105,20 @@ def _zone_rules(config: Mapping[str, Any]) -> list[str]:
     domain, zone = config.get("domain"), at(config, "dns.zone")
     if zone and domain != zone and not lies_in(str(domain), str(zone)):
         problems.append(_line("dns.zone", f"{zone!r}: allowed: {domain}, or a zone that it lies in"))
+    return problems
+
+
+def _observer_rules(config: Mapping[str, Any]) -> list[str]:
+    """Who looks as the observer needs the account on the host, and its key."""
+    if config.get("observe") != "observer":
+        return []
+    problems = []
+    if not at(config, "observer.key"):
+        problems.append(_line("observe", "observer: needs itqan:observer.key, the observer's public key"))
+    if not config.get("observerPrivateKey"):
+        problems.append(
+            f"pulumi config set --secret {NAMESPACE}:observerPrivateKey    # itqan:observe is observer"
+        )
     return problems
 
 

@@ -102,8 +102,9 @@ NOWHERE: frozenset[str] = frozenset()
 
 # The key under which a copy keeps the secrets made for it: one encrypted JSON object of them.
 BUNDLE = "secrets"
-# The one secret that is an object: further variables of .env by name. In the bundle, or a key of its own.
-VARIABLES = "environmentSecrets"
+# Secrets that are objects. Further variables of .env by name, in the bundle or as a key of its own; and a
+# change of one secret that is under way, always in the bundle.
+VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
 # The one secret that the copies of branches share: their own are derived from it.
 BRANCH_SEED = "branchSeed"
@@ -112,6 +113,7 @@ AUTHORITY = "authorityPrivateKey"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
+    "observerPrivateKey": Secret("private SSH key of itqan:observer (OpenSSH format)", NOWHERE, _ssh_key),
     "sshHostPrivateKey": Secret("private host key of the copy (ed25519, OpenSSH format)", DOCKER, _ssh_key),
     "registrarPrivateKey": Secret(
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, _tls_key
@@ -123,6 +125,8 @@ SECRETS: dict[str, Secret] = {
         "APP_KEY of the application (base64:…)", BOTH, _base64(32, "base64:")
     ),  # as `php artisan key:generate`
     "databasePassword": Secret("DB_PASSWORD", BOTH, _password),
+    "previousAppKeys": Secret("APP_PREVIOUS_KEYS: old keys, which still read; with commas", NOWHERE),
+    "redisPassword": Secret("REDIS_PASSWORD", NOWHERE, _password),
     "reverbAppId": Secret("REVERB_APP_ID", BOTH, _number),
     "reverbAppKey": Secret("REVERB_APP_KEY", BOTH, _hexadecimal(10)),
     "reverbAppSecret": Secret("REVERB_APP_SECRET", BOTH, _hexadecimal(16)),
@@ -138,7 +142,9 @@ SECRETS: dict[str, Secret] = {
 # Variables of .env that are secrets of their own, by name of the secret.
 SECRET_VARIABLES = {
     "APP_KEY": "appKey",
+    "APP_PREVIOUS_KEYS": "previousAppKeys",
     "DB_PASSWORD": "databasePassword",
+    "REDIS_PASSWORD": "redisPassword",
     "REVERB_APP_ID": "reverbAppId",
     "REVERB_APP_KEY": "reverbAppKey",
     "REVERB_APP_SECRET": "reverbAppSecret",
@@ -147,6 +153,8 @@ SECRET_VARIABLES = {
     "LIVEKIT_API_KEY": "livekitApiKey",
     "LIVEKIT_API_SECRET": "livekitApiSecret",
 }
+# Those that the document does not have: a plain value, such as `null`, may stand in their place.
+OPTIONAL_VARIABLES = frozenset({"APP_PREVIOUS_KEYS", "REDIS_PASSWORD"})
 
 
 def missing_secrets(config: Mapping[str, object]) -> list[str]:

@@ -16,7 +16,16 @@ from settings import SECRETS, Settings, load, stack_file_config
 ROOT = Path(__file__).resolve().parent.parent
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEBLKdHKdq5Bj2vzQJyAQlYTE4zNmFlZGZhYmNkZWZn"
-KEYS = ("sshPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "authorityPrivateKey", "tsigSecret")
+KEYS = (
+    "sshPrivateKey",
+    "observerPrivateKey",
+    "sshHostPrivateKey",
+    "registrarPrivateKey",
+    "authorityPrivateKey",
+    "tsigSecret",
+)
+OBSERVER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl pipeline"
+UNDOCUMENTED = ("previousAppKeys", "redisPassword")  # only where a variant has them
 
 # What a stack's own configuration has beyond the shipped file, so that it loads without a network.
 OWN: dict[str, dict[str, Any]] = {
@@ -43,6 +52,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "server": {"authorizedKeys": ["ssh-ed25519 AAAA someone's laptop"]},
         },
     ),
+    "prod-observer": ("prod", {"observer": {"key": OBSERVER_KEY}, **RFC2136}),
     "prod-hostinger": ("prod", {"dns": {"provider": "hostinger"}}),
     "prod-letsencrypt-staging": (
         "prod",
@@ -58,7 +68,28 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "staging": ("staging", {}),
     "staging-hostinger": ("staging", {"dns": {"provider": "hostinger", "api": "https://192.0.2.1"}}),
-    "staging-debian-strict": ("staging", {"platform": "debian-13", "hardening": "strict"}),
+    "prod-rotating-db": ("prod", {"rotation": {"of": "db", "previous": "geheim-old"}}),
+    "prod-rotating-app-key": (
+        "prod",
+        {"previousAppKeys": "geheim-older", "rotation": {"of": "app-key", "pending": "geheim-next"}},
+    ),
+    "prod-redis-password": ("prod", {"redisPassword": "geheim-redis"}),
+    "staging-first-redis-password": (
+        "staging",
+        {"redisPassword": "geheim-redis", "rotation": {"of": "redis", "previous": "nopass"}},
+    ),
+    "staging-rotating-redis": (
+        "staging",
+        {
+            "platform": "debian-13",
+            "redisPassword": "geheim-redis",
+            "rotation": {"of": "redis", "previous": "geheim-old"},
+        },
+    ),
+    "staging-debian-strict": (
+        "staging",
+        {"platform": "debian-13", "hardening": "strict", "observer": {"key": OBSERVER_KEY}},
+    ),
 }
 
 
@@ -79,7 +110,7 @@ def root() -> Path:
 def secrets() -> dict[str, str]:
     """A value for every secret: keys as they are generated, recognisable words for the rest."""
     made = {name: secret.generate() for name, secret in SECRETS.items() if name in KEYS and secret.generate}
-    words = {name: f"geheim-{name.lower()}-$5#x" for name in SECRETS if name not in KEYS}
+    words = {name: f"geheim-{name.lower()}-$5#x" for name in SECRETS if name not in (*KEYS, *UNDOCUMENTED)}
     return {**words, **made}
 
 

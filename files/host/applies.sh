@@ -135,6 +135,18 @@ ensure_user() {
     usermod -s /bin/bash -d "/home/$1" -aG "$2" "$1"
 }
 
+# ensure_locked_account USER COMMENT HOME SHELL: an account that owns nothing and has no password; COMMENT says that it is ours
+ensure_locked_account() {
+    local user=$1 comment
+    comment=$(getent passwd "$user" | cut -d: -f5)
+    if ! getent passwd "$user" >/dev/null; then
+        useradd --system --no-create-home -c "$2" -d "$3" -s "$4" "$user"
+    elif [ "$comment" != "$2" ]; then
+        refuse "account $user is not of this stack (its comment is \`$comment\`): remove or rename it, nothing was changed"
+    fi
+    usermod -d "$3" -s "$4" -p '*' -G '' "$user"
+}
+
 # ensure_directory PATH OWNER:GROUP MODE
 ensure_directory() {
     mkdir -p "$1"
@@ -189,6 +201,59 @@ cache_variables() {
 ensure_charset() {
     sql "CREATE DATABASE IF NOT EXISTS \`$1\` CHARACTER SET $2"
     if [ "$(probe_schema "$1" '')" != "database $1 $2" ]; then sql "ALTER DATABASE \`$1\` CHARACTER SET $2"; fi
+}
+
+# ensure_grants SCHEMA USER HOST…: everything in the schema and nothing outside; accounts that have it keep it throughout
+ensure_grants() {
+    local schema=$1 user=$2 host
+    shift 2
+    for host; do
+        if probe_schema "$schema" "$user" "$host" | grep -qxF "account $user@$host USAGE $schema:ALL"; then continue; fi
+        # in a GRANT an underscore stands for any character
+        sql_root -e "REVOKE ALL PRIVILEGES, GRANT OPTION FROM '$user'@'$host'; \
+GRANT ALL PRIVILEGES ON \`${schema//_/\\_}\`.* TO '$user'@'$host'" </dev/null
+    done
+}
+
+# renew_processes ROOT PHP-VERSION PROGRAM…: no process of the application goes on with an older configuration than the cached
+# one; requests and jobs that are under way come to their end
+renew_processes() {
+    local root=$1 version=$2 service=php$2-fpm program
+    shift 2
+    if ! wait_until 15 old_enough "$root/bootstrap/cache/config.php"; then refuse "$root: its cached configuration is of the future"; fi
+    note_patience "php-fpm$version" "$service" "/etc/php/$version/fpm/pool.d/www.conf"
+    reload_fpm "$version" "$service" 'php-fpm: pool www' "$root/bootstrap/cache/config.php"
+    # workers end by themselves, after the job they are at
+    if wait_until 15 processes_renewed "$root"; then return; fi
+    for program; do supervisorctl restart "$program:*" >&2; done
+    if ! wait_until 60 processes_renewed "$root"; then refuse "$(probe_processes "$root")"; fi
+}
+old_enough() { (($(date +%s) > $(stat -c %Y "$1") + 3)); }
+processes_renewed() { [ "$(probe_processes "$1")" = 'processes with an older configuration none' ]; }
+
+# add_login_key OLD NEW USER…: where the old key logs in, the new one does too, under the same conditions
+add_login_key() {
+    local old=$1 new=$2 file
+    shift 2
+    for file in $(login_files "$@"); do
+        if ! grep -qF -- "$old" "$file" || grep -qF -- "$new" "$file"; then continue; fi
+        awk -v old="$old" -v new="$new" '{print} at = index($0, old) {print substr($0, 1, at - 1) new}' "$file" | rewrite_login_keys "$file"
+    done
+}
+# remove_login_key KEY USER…: nobody logs in with it any more
+remove_login_key() {
+    local key=$1 file
+    shift
+    for file in $(login_files "$@"); do
+        if grep -qF -- "$key" "$file"; then { grep -vF -- "$key" "$file" || true; } | rewrite_login_keys "$file"; fi
+    done
+}
+rewrite_login_keys() {
+    cat >"$1.itqan"
+    chown "$(stat -c %U:%G "$1")" "$1.itqan"
+    chmod "$(stat -c %a "$1")" "$1.itqan"
+    sync "$1.itqan"
+    mv -f "$1.itqan" "$1"
 }
 
 # load_dump SCHEMA CHARSET CLIENT-FILE SOURCE: a dump, as the application's own account, into a database that is empty; what
@@ -370,44 +435,40 @@ print_root() {
     done
 }
 
-# bind_redis HOST PORT: Redis listens there and nowhere else. Its file can say it anywhere, and a client can say otherwise.
-bind_redis() {
-    local file=/etc/redis/redis.conf
-    keep_copy "$file"
-    { grep -vE '^[[:space:]]*bind[[:space:]]' "$file"; printf 'bind %s\n' "$1"; } | place "$file" "$(stat -c '%U:%G' "$file")" "$(stat -c '%a' "$file")"
-    systemctl restart redis-server
-    wait_until 10 redis-cli -h "$1" -p "$2" ping
-}
+# redis_answers HOST PORT
+redis_answers() { [ "$(ask_redis "$1" "$2" ping)" = PONG ]; }
 
-# restart_sandboxed SERVICE SEEN: restarted, until its main process is seen with the sandbox: `restart` returns before
-# systemd's child has put it on
-restart_sandboxed() {
-    systemctl daemon-reload
-    systemctl restart "$1"
-    wait_until 10 sandboxed "$@"
-}
-sandboxed() { [ "$(probe_sandbox "$1")" = "$2" ]; }
-
-# load_firewall FILE PORT: the rules take effect, provided that they let in the connection over which this runs. Its packets
-# meet the rule for PORT before any other, and that rule does not ask whether a connection is new: the first one that it
-# counts proves that a new connection would get in as well. Without that proof what was loaded before comes back; a timer of
-# systemd sees to it where this process or the whole connection is gone by then.
-load_firewall() {
-    local file=$1 port=$2 before=/run/itqan-firewall-before undo=itqan-firewall-undo
-    nft -c -f "$file" || return 1
-    { printf 'table inet itqan\ndelete table inet itqan\n'; nft list table inet itqan 2>/dev/null || true; } >"$before"
-    systemctl stop -q "$undo.timer" 2>/dev/null || true
-    systemd-run -q --collect --unit="$undo" --on-active=60 --timer-property=AccuracySec=1s nft -f "$before" || return 1
-    nft -f "$file" || return 1
-    # the other side answers to this line with a packet
-    say "firewall: loaded; it stays when a packet of this connection comes in by the rule for port $port"
-    if wait_until 10 firewall_lets_in "$port"; then
-        systemctl stop -q "$undo.timer"
-        return
+# require_redis_password HOST PORT FILE <WORDS-AND-CONTENT: the passwords that open Redis, a quoted word a line, then the content
+# of FILE, which redis.conf includes and which makes the first one last. It takes effect at once, for connections that come.
+require_redis_password() {
+    local host=$1 port=$2 file=$3 line words=() content=''
+    while IFS= read -r line; do
+        if [[ $line = \"* ]]; then words+=("$line"); else content+=$line$'\n'; fi
+    done
+    printf '%s' "$content" | place "$file" redis:redis 640
+    if ! grep -qx "include $file" /etc/redis/redis.conf; then
+        keep_copy /etc/redis/redis.conf
+        { cat /etc/redis/redis.conf; printf 'include %s\n' "$file"; } | rewrite_redis_conf
     fi
-    nft -f "$before" && systemctl stop -q "$undo.timer"
-    say "firewall: no packet of this connection came in at port $port within 10 seconds: does sshd listen on another port \
-(\`sshd -T | grep ^port\`), behind a forwarded one? The rules that were loaded before are back"
-    return 1
+    if ((${#words[@]} > 1)); then
+        line="acl setuser default ${words[*]/#\"/\">}"
+    else
+        line="config set requirepass ${words[0]}"
+    fi
+    if [ "$(ask_redis "$host" "$port" "$line")" != OK ]; then
+        say 'Redis knows another password than this stack: it is started anew with that of its file'
+        systemctl restart redis-server
+        if ! wait_until 10 redis_answers "$host" "$port"; then refuse "Redis does not let this stack in: see \`journalctl -u redis-server\`"; fi
+    fi
 }
-firewall_lets_in() { nft list chain inet itqan input | grep -q "tcp dport $1 counter packets [1-9]"; }
+rewrite_redis_conf() {
+    local file=/etc/redis/redis.conf
+    place "$file" "$(stat -c '%U:%G' "$file")" "$(stat -c '%a' "$file")"
+}
+
+# open_redis HOST PORT FILE: nobody is asked for a password any more
+open_redis() {
+    if [ "$(ask_redis "$1" "$2" config set requirepass '""')" != OK ]; then refuse 'Redis does not let this stack in'; fi
+    grep -vx "include $3" /etc/redis/redis.conf | rewrite_redis_conf
+    rm -f "$3"
+}

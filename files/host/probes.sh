@@ -13,6 +13,18 @@ probe_file() {
     done
 }
 
+# probe_secret_file PATH: the same; the digest is that of a key of the stack and the content, so that nobody who reads it can
+# try out what a short secret may be
+probe_secret_file() {
+    local digest
+    if [ -f "$1" ] && [ ! -L "$1" ]; then
+        digest=$(cat /etc/itqan/digest.key "$1" 2>/dev/null | sha256sum)
+        printf 'file %s %s keyed-sha256:%s\n' "$1" "$(stat -c '%U:%G %a' "$1")" "${digest%% *}"
+    else
+        printf 'file %s absent\n' "$1"
+    fi
+}
+
 # probe_directory PATH…: owner and mode of directories
 probe_directory() {
     local path
@@ -170,20 +182,24 @@ SCHEMA_PRIVILEGES="'ALTER','ALTER ROUTINE','CREATE','CREATE ROUTINE','CREATE TEM
 'EVENT','EXECUTE','INDEX','INSERT','LOCK TABLES','REFERENCES','SELECT','SHOW VIEW','TRIGGER','UPDATE'"
 
 # probe_schema NAME USER HOST…: a schema's character set; an account's global privileges, and the schemas on which
-# it has all or some rights. A grant written by hand has no backslash before an underscore, and so stands for any
+# it has all or some rights, and whether two passwords open it. A grant written by hand has no backslash before an underscore, and so stands for any
 # character there: that counts as the same, because to replace it a running application would lose its rights for a
 # moment. One call of the client, which takes longer to start than to ask.
 probe_schema() {
-    local name=$1 user=$2 host grantee statements
+    local name=$1 user=$2 host grantee statements second="mysql.user WHERE JSON_CONTAINS_PATH(IFNULL(User_attributes, '{}'), 'one', \
+'\$.additional_password')"
     shift 2
+    if [ -x /usr/sbin/mariadbd ]; then second="mysql.global_priv WHERE 1 < JSON_LENGTH(Priv, '\$.auth_or')"; fi
     statements="SELECT CONCAT('database $name ', IFNULL((SELECT default_character_set_name FROM information_schema.schemata \
 WHERE schema_name = '$name'), 'absent'));"
     for host; do
         grantee="\\'$user\\'@\\'$host\\'"
         statements+="SELECT CONCAT('account $user@$host ', IFNULL((SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY 1) FROM \
 information_schema.user_privileges WHERE grantee = '$grantee'), 'absent'), IFNULL((SELECT GROUP_CONCAT(entry ORDER BY entry SEPARATOR '') \
-FROM (SELECT CONCAT(' ', REPLACE(table_schema, '\\\\_', '_'), IF(SUM(privilege_type IN ($SCHEMA_PRIVILEGES)) = 18, ':ALL', ':SOME')) AS entry FROM \
-information_schema.schema_privileges WHERE grantee = '$grantee' GROUP BY REPLACE(table_schema, '\\\\_', '_')) AS entries), ''));"
+FROM (SELECT CONCAT(' ', name, IF(SUM(fits) = 18, ':ALL', ':SOME')) AS entry FROM (SELECT REPLACE(table_schema, '\\\\_', '_') AS \
+name, privilege_type IN ($SCHEMA_PRIVILEGES) AS fits FROM information_schema.schema_privileges WHERE grantee = '$grantee') AS granted \
+GROUP BY name) AS entries), ''));\
+SELECT 'account $user@$host has a second password' FROM $second AND user = '$user' AND host = '$host';"
     done
     sql "$statements"
 }
@@ -287,6 +303,19 @@ probe_user() {
     done
 }
 
+# probe_locked_account USER: what an account is (comment, home, shell), whether a password opens it, and its groups beside
+# its own; a star is no password, and unlike an exclamation mark sshd does not take it for a closed account
+probe_locked_account() {
+    awk -F: -v user="$1" '
+        FILENAME == "/etc/passwd" && $1 == user {account = $5 ":" $6 ":" $7}
+        FILENAME == "/etc/shadow" && $1 == user {password = ($2 == "*" ? "none" : "set or closed")}
+        FILENAME == "/etc/group" && ("," $4 ",") ~ ("," user ",") {groups = groups " " $1}
+        END {
+            print "account", user, (account == "" ? "absent" : account)
+            print "account", user, "password", password, "groups" (groups == "" ? " none" : groups)
+        }' /etc/passwd /etc/shadow /etc/group 2>/dev/null
+}
+
 # probe_login_key USER KEY: whether a public key (type and data, no comment) logs in as the user
 probe_login_key() {
     if grep -qsF -- "$2" "$(getent passwd "$1" | cut -d: -f6)/.ssh/authorized_keys"; then
@@ -294,6 +323,35 @@ probe_login_key() {
     else
         printf 'login key of %s absent\n' "$1"
     fi
+}
+
+# login_files USER…: where the keys stand that log in as the users
+login_files() {
+    local user home
+    for user; do
+        home=$(getent passwd "$user" | cut -d: -f6)
+        if [ -f "$home/.ssh/authorized_keys" ]; then printf '%s\n' "$home/.ssh/authorized_keys"; fi
+    done
+}
+
+# probe_login_keys KEY USER…: as which users a public key logs in
+probe_login_keys() {
+    local key=$1 user found=''
+    shift
+    for user; do
+        if grep -qsF -- "$key" "$(getent passwd "$user" | cut -d: -f6)/.ssh/authorized_keys"; then found+=" $user"; fi
+    done
+    printf 'key logs in as%s\n' "${found:- nobody}"
+}
+
+# probe_added_key OLD NEW USER…: whether a key logs in wherever another one does
+probe_added_key() {
+    local old=$1 new=$2 file
+    shift 2
+    for file in $(login_files "$@"); do
+        if grep -qF -- "$old" "$file" && ! grep -qF -- "$new" "$file"; then printf 'new key not in %s\n' "$file"; return; fi
+    done
+    printf 'new key logs in where the old one does\n'
 }
 
 # probe_listening PORT: whether a TCP port is open on loopback only
@@ -320,12 +378,19 @@ probe_table() {
     if ! nft -s list table "$1" "$2" 2>/dev/null | sed 's/^[[:space:]]*//; /^$/d' | grep .; then printf 'table %s %s absent\n' "$1" "$2"; fi
 }
 
-# probe_sshd KEYWORD…: what sshd makes of all its files
+# probe_sshd: who gets in, as sshd reads all its files; and what a Match block says otherwise, for some users or addresses
 probe_sshd() {
-    local keyword
-    for keyword; do
-        printf 'sshd %s\n' "$(/usr/sbin/sshd -T 2>/dev/null | grep "^$keyword " || echo "$keyword unknown")"
-    done
+    awk '
+        FILENAME == ARGV[1] {
+            if ($1 ~ /^(passwordauthentication|kbdinteractiveauthentication|permitemptypasswords|permitrootlogin)$/) print "sshd", $1, $2
+            next
+        }
+        FNR == 1 {block = ""}
+        {sub(/^[ \t]+/, ""); sub(/[ \t]*=[ \t]*/, " "); gsub(/"/, ""); keyword = tolower($1)}
+        keyword == "match" {block = $0}
+        block != "" && tolower($2) == "yes" && keyword ~ /^((password|kbdinteractive|challengeresponse)authentication|permitemptypasswords|permitrootlogin)$/ {
+            print "sshd exception", FILENAME, block ":", $1, $2
+        }' <(/usr/sbin/sshd -T 2>/dev/null) /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null | LC_ALL=C sort
 }
 
 # probe_apt KEY…: what apt makes of all its configuration
@@ -343,8 +408,68 @@ probe_sandbox() {
         "$(awk '$5 ~ "^/(etc|home|usr)$" && $6 ~ /^ro(,|$)/ {print " " $5}' "$process/mountinfo" 2>/dev/null | LC_ALL=C sort -u | tr -d '\n')"
 }
 
+# ask_redis HOST PORT WORD…: what Redis answers, logged in where there is a file that says how; on standard input, as an
+# argument could be read by every user of this host
+ask_redis() {
+    local host=$1 port=$2
+    shift 2
+    if [ -s /etc/itqan/redis.login ]; then
+        printf '%s\n' "$(</etc/itqan/redis.login)" 'echo itqan' "$*" | redis-cli -h "$host" -p "$port" 2>/dev/null | sed '1,/^itqan$/d'
+    else
+        printf '%s\n' "$*" | redis-cli -h "$host" -p "$port" 2>/dev/null
+    fi
+}
+
 # probe_redis HOST PORT
-probe_redis() { printf 'redis %s:%s %s\n' "$1" "$2" "$(redis-cli -h "$1" -p "$2" ping 2>/dev/null || echo silent)"; }
+probe_redis() {
+    local answer
+    answer=$(ask_redis "$1" "$2" ping)
+    printf 'redis %s:%s %s\n' "$1" "$2" "${answer:-silent}"
+}
+
+# probe_redis_password HOST PORT: how many passwords open Redis, and whether it includes the stack's file
+probe_redis_password() {
+    local known
+    known=$(ask_redis "$1" "$2" acl getuser default)
+    if [[ $known = *nopass* ]]; then
+        printf 'redis passwords none\n'
+    else
+        printf 'redis passwords %s\n' "$(grep -cE '^[0-9a-f]{64}$' <<<"$known")"
+    fi
+    printf 'file /etc/redis/redis.conf %s\n' "$(grep -x 'include /etc/redis/itqan.conf' /etc/redis/redis.conf 2>/dev/null || echo 'without include')"
+}
+
+# probe_processes ROOT: processes of the application that may have read another configuration than the cached one
+probe_processes() {
+    local changed now pid age args old=0
+    changed=$(stat -c %Y "$1/bootstrap/cache/config.php" 2>/dev/null || echo 0)
+    printf -v now '%(%s)T' -1
+    while read -r pid age args; do
+        # OPcache sees a changed file after two seconds (opcache.revalidate_freq)
+        if ((now - age > changed + 2)); then continue; fi
+        if [[ $args = 'php-fpm: pool '* ]] || { [[ $args = *artisan* ]] && [ "$(readlink "/proc/$pid/cwd")" = "$1" ]; }; then ((old += 1)); fi
+    done < <(ps -eo pid=,etimes=,args=)
+    printf 'processes with an older configuration %s\n' "${old/#0/none}"
+}
+
+# probe_application USER ROOT: whether the application, with its own code, reads what an older key encrypted, and which name
+# it tells Redis; settings of a trial process, nothing is written
+probe_application() {
+    # shellcheck disable=SC2016
+    (cd "$2" 2>/dev/null && runuser -u "$1" -- php -r '
+        $key = random_bytes(32);
+        $trial = ["APP_PREVIOUS_KEYS" => "base64:" . base64_encode($key), "REDIS_USERNAME" => "default",
+            "APP_CONFIG_CACHE" => "/nonexistent/config.php"];
+        foreach ($trial as $name => $value) $_SERVER[$name] = $_ENV[$name] = $value;
+        require "vendor/autoload.php";
+        $app = require "bootstrap/app.php";
+        $app->make(Illuminate\Contracts\Console\Kernel::class)->bootstrap();
+        $old = new Illuminate\Encryption\Encrypter($key, config("app.cipher"));
+        try { $read = app("encrypter")->decrypt($old->encrypt("kept")); } catch (Throwable) { $read = ""; }
+        echo "previous keys ", $read === "kept" ? "read" : "ignored", "\n";
+        echo "redis name ", config("database.redis.default.username") === "default" ? "told" : "ignored", "\n";
+    ' 2>/dev/null) || printf 'application does not start\n'
+}
 
 # probe_unknown DIRECTORY GLOB NAME…: entries that match and are not named
 probe_unknown() {
@@ -387,6 +512,16 @@ probe_ref() {
     printf 'ref %s %s %s\n' "$1" "$2" "$(release_git "$1" rev-parse -q --verify "refs/heads/$2" 2>/dev/null || echo absent)"
 }
 
+# git_origin PATH: where a checkout comes from, without the token that somebody may have put into the URL
+git_origin() {
+    local url
+    url=$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null) || return
+    if [[ $url =~ ^(https?|ssh)://[^/]*@ ]] && [[ $url != ssh://* || $url =~ ^ssh://[^/@]*:[^/@]*@ ]]; then
+        url="${url%%://*}://(a token)@${url#*@}"
+    fi
+    printf '%s\n' "$url"
+}
+
 # probe_data SCHEMA: whether a database has any table; one of which a dump was loaded only in part says so
 probe_data() {
     if [ -e "/etc/itqan/loading-$1" ]; then
@@ -403,7 +538,7 @@ probe_seeds() { if [ -e /etc/itqan/seeds-due ]; then printf 'seeds due\n'; else 
 
 # probe_checkout PATH: a checkout's origin, and that modes do not count as changes in it
 probe_checkout() {
-    printf 'checkout %s origin %s\n' "$1" "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null || echo absent)"
+    printf 'checkout %s origin %s\n' "$1" "$(git_origin "$1" || echo absent)"
     printf 'checkout %s fileMode %s\n' "$1" "$(git config -f "$1/.git/config" core.fileMode 2>/dev/null || echo true)"
 }
 
@@ -498,7 +633,7 @@ probe_ini() { printf '%s=%s\n' "$3" "$(sed -nE "s/^$2[[:space:]]*=[[:space:]]*//
 
 # probe_git_facts ROOT: where the checkout comes from, its commit, and its branch (its commit where it is on none)
 probe_git_facts() {
-    printf 'release.repository=%s\n' "$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null)"
+    printf 'release.repository=%s\n' "$(git_origin "$1")"
     printf 'commit=%s\n' "$(release_git "$1" rev-parse -q --verify HEAD)"
     printf 'release.ref=%s\n' "$(release_git "$1" symbolic-ref -q --short HEAD || release_git "$1" rev-parse -q --verify HEAD)"
 }

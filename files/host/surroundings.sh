@@ -145,7 +145,7 @@ JOIN performance_schema.global_variables g USING (variable_name) WHERE v.variabl
 
 # look_redis HOST PORT: what Redis runs with, which may be other than its file says; a password is not printed
 look_redis() {
-    redis-cli -h "$1" -p "$2" config get '*' 2>/dev/null | paste - - | awk -F'\t' '
+    ask_redis "$1" "$2" config get '*' | paste - - | awk -F'\t' '
         $1 ~ /(pass|auth)/ {$2 = ($2 == "" ? "none" : "set")}
         {print "redis", $1, $2}' | LC_ALL=C sort
 }

@@ -68,7 +68,9 @@ $changed"
 fetch_commit() {
     step 3 "fetch $1"
     deploy_git fetch -q --tags origin
-    if ! deploy_git cat-file -e "$2^{commit}"; then deploy_git fetch -q origin "$2"; fi
+    if ! deploy_git cat-file -e "$2^{commit}" && ! deploy_git fetch -q origin "$2"; then
+        refuse "commit $2 is no longer in the repository: $1 was pushed anew, or that commit is of no branch and no tag"
+    fi
 }
 
 checkout() {

@@ -154,12 +154,13 @@ def docker_names(stack: str, *kinds: str) -> list[str]:
     return names
 
 
-def pulumi(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def pulumi(*arguments: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Plain `pulumi`, with the exports of `./itqan env`."""
     result = subprocess.run(
         ["pulumi", *arguments, "--non-interactive", "--color", "never"],
         cwd=ROOT,
         env={**os.environ, **pulumi_environment()},
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,

@@ -16,6 +16,7 @@ from components.render import FILES, LIBRARY, PROBES, host_script, text
 from components.staging import context_files
 from components.unit import Unit
 from settings import Settings
+from tests.conftest import OBSERVER_KEY
 
 SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
@@ -83,6 +84,18 @@ def test_templates_of_programs(tmp_path: Path, staging_units: dict[str, Unit]) -
     path = tmp_path / "hook.sh"
     path.write_text(staging_units["certificates/hook"].payload or "")
     assert shellcheck(path) == ""
+
+
+@pytest.mark.parametrize("name", ["observer/shell", "observer/program"])
+def test_programs_of_the_observer(
+    tmp_path: Path,
+    stack: Callable[..., Settings],
+    units_of: Callable[[Settings], dict[str, Unit]],
+    name: str,
+) -> None:
+    path = tmp_path / "program.sh"
+    path.write_text(units_of(stack("prod", observer={"key": OBSERVER_KEY}))[name].payload or "")
+    assert shellcheck(path, exclude=ELSEWHERE) == ""
 
 
 def test_the_observation(tmp_path: Path) -> None:

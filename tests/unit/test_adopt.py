@@ -48,6 +48,19 @@ def test_secrets_have_the_settings_name_or_the_variables() -> None:
     }
 
 
+def test_a_redis_password_that_is_none_stays_a_plain_variable() -> None:
+    none = host({"REDIS_PASSWORD": "null"})
+    assert found_secrets(CONFIG, none) == {}
+    assert compare(CONFIG, none) == [Difference(".env", "environment.REDIS_PASSWORD", "-", "null")]
+    assert found_secrets(CONFIG, host({"REDIS_PASSWORD": "p"})) == {"redisPassword": "p"}
+
+
+def test_a_token_in_the_origin_is_not_taken() -> None:
+    has = "https://(a token)@git.test/itqan.git"
+    (found,) = compare(CONFIG, host({}, **{"release.repository": has}))
+    assert (found.has, found.takeable) == (has, False)
+
+
 def test_a_host_as_the_settings_say_has_no_difference() -> None:
     assert compare(CONFIG, host({"APP_KEY": "a", "STRIPE_SECRET": "c"}, **{"release.ref": "main"})) == []
 

@@ -177,7 +177,18 @@ def report(debian: Platform, staging: Settings) -> Report:
     made = [Finding("File Permissions", "text", "line")]
     logins = next(s for s in judged(staging, []) if s.name == "logins")
     unknown = [Unknown(logins, ("login eve uid 1001 /bin/bash",))]
-    return Report(staging, "root@h port 22", 0.4, states, unknown, [], made, debian.substitutions[:1])
+    return Report(
+        "staging",
+        staging.accepted,
+        "root@h port 22",
+        0.4,
+        states,
+        unknown,
+        [],
+        made,
+        debian.substitutions[:1],
+        staging.set_command,
+    )
 
 
 class TestReport:

@@ -80,6 +80,6 @@ def test_what_a_copy_does_not_have_is_absent(staging: Settings, secrets: dict[st
 
 def test_owner_mode_and_secrecy(prod_units: dict[str, Unit]) -> None:
     unit, path = prod_units["release/env"], "/var/www/itqan-platform/.env"
-    assert unit.expect.startswith(f"file {path} deploy:deploy 755 sha256:")
+    assert unit.expect.startswith(f"file {path} deploy:deploy 755 keyed-sha256:")
     assert unit.secret
     assert unit.apply.splitlines()[-1] == f"cache_variables {path} /usr/local/sbin/itqan-release"

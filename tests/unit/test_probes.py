@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from components.unit import file_line
+from components.unit import file_line, secret_file_line
 
 Bash = Callable[..., "subprocess.CompletedProcess[str]"]
+LOGIN = "user:ghp_x@"  # what somebody may have written into a URL
 
 
 def test_probe_file(bash: Bash, tmp_path: Path, me: str) -> None:
@@ -328,3 +329,70 @@ def test_probe_served_compares_what_is_shown_with_the_file(bash: Bash, tmp_path:
     assert bash(probe, PATH=path).stdout == "served a.test another certificate, serial=11\n"
     (tmp_path / "shown").write_bytes((tmp_path / "one/cert.pem").read_bytes())
     assert bash(probe, PATH=path).stdout == "served a.test the certificate of one\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (f"https://{LOGIN}git.test/a.git", "https://(a token)@git.test/a.git"),
+        (f"https://{LOGIN[5:]}git.test/a.git", "https://(a token)@git.test/a.git"),
+        (f"ssh://{LOGIN}git.test/a.git", "ssh://(a token)@git.test/a.git"),
+        ("ssh://git@git.test:22/a.git", "ssh://git@git.test:22/a.git"),
+        ("git@git.test:a.git", "git@git.test:a.git"),
+        ("https://git.test/a@b.git", "https://git.test/a@b.git"),
+    ],
+)
+def test_an_origin_is_shown_without_its_token(bash: Bash, url: str, shown: str) -> None:
+    done = bash(f"git init -q one; git -C one config remote.origin.url {url}; probe_checkout one")
+    assert done.stdout.splitlines()[0] == f"checkout one origin {shown}"
+
+
+def test_the_digest_of_a_secret_file_is_made_with_the_key(bash: Bash, tmp_path: Path, me: str) -> None:
+    (tmp_path / "key").write_text("# key\n0123\n")
+    (tmp_path / "file").write_text("password\n")
+    (tmp_path / "file").chmod(0o600)
+    moved = 'eval "$(declare -f probe_secret_file | sed "s|/etc/itqan/digest.key|key|")"'
+    done = bash(f"{moved}; probe_secret_file file; probe_secret_file gone")
+    expected = secret_file_line("file", me, "600", "password\n", "# key\n0123\n")
+    assert done.stdout == f"{expected}\nfile gone absent\n"
+
+
+def test_what_redis_is_asked_stands_on_its_standard_input(bash: Bash, tmp_path: Path) -> None:
+    """Only the client is another one: it says what it got, an error of the first line included."""
+    (tmp_path / "login").write_text('ECHO "managed"\nAUTH default "se cret"\n')
+    client = (
+        "redis-cli() { printf 'arguments %s\\n' \"$*\" >&2; printf 'WRONGPASS\\n\\nitqan\\n'; tail -n 1; }"
+    )
+    moved = 'eval "$(declare -f ask_redis | sed "s|/etc/itqan/redis.login|login|; s|2> */dev/null||")"'
+    done = bash(f"{client}\n{moved}\nask_redis 127.0.0.1 6379 config get '*'")
+    assert done.stdout == "config get *\n"
+    assert done.stderr == "arguments -h 127.0.0.1 -p 6379\n"
+
+
+def test_processes_count_that_may_have_read_another_configuration(bash: Bash, tmp_path: Path) -> None:
+    (tmp_path / "bootstrap/cache").mkdir(parents=True)
+    (tmp_path / "bootstrap/cache/config.php").touch()
+    listed = "1 0 php-fpm: pool www\\n2 90 php-fpm: master\\n3 90 php8.4 artisan queue:work\\n4 90 bash"
+    fakes = f"ps() {{ printf '{listed}\\n'; }}; readlink() {{ echo $PWD; }}"
+    assert bash(f"{fakes}; probe_processes $PWD").stdout == "processes with an older configuration 2\n"
+    os.utime(tmp_path / "bootstrap/cache/config.php", (1, 1))
+    assert bash(f"{fakes}; probe_processes $PWD").stdout == "processes with an older configuration none\n"
+
+
+def test_login_keys_are_added_beside_the_old_one_and_removed(bash: Bash, tmp_path: Path) -> None:
+    home = "getent() { echo x:x:x:x:x:$PWD:x; }"
+    (tmp_path / ".ssh").mkdir()
+    keys = tmp_path / ".ssh/authorized_keys"
+    keys.write_text('ssh-rsa OTHER mine\nfrom="192.0.2.1" ssh-ed25519 OLD laptop')
+    add = f"{home}; add_login_key 'ssh-ed25519 OLD' 'ssh-ed25519 NEW' one"
+    for _ in range(2):
+        assert bash(add).returncode == 0
+        assert keys.read_text() == (
+            'ssh-rsa OTHER mine\nfrom="192.0.2.1" ssh-ed25519 OLD laptop\nfrom="192.0.2.1" ssh-ed25519 NEW\n'
+        )
+    look = f"{home}; probe_added_key 'ssh-ed25519 OLD' 'ssh-ed25519 NEW' one"
+    look += "; probe_login_keys 'ssh-ed25519 OLD' one"
+    assert bash(look).stdout == "new key logs in where the old one does\nkey logs in as one\n"
+    assert bash(f"{home}; remove_login_key 'ssh-ed25519 OLD' one").returncode == 0
+    assert keys.read_text() == 'ssh-rsa OTHER mine\nfrom="192.0.2.1" ssh-ed25519 NEW\n'
+    assert bash(look).stdout.endswith("key logs in as nobody\n")

@@ -8,7 +8,7 @@ from jinja2 import TemplateNotFound, UndefinedError
 from components import render
 
 TEMPLATES = sorted(path.relative_to(render.FILES).as_posix() for path in render.FILES.glob("*/*.j2"))
-WITHOUT = ("certificates/nginx.sh.j2", "hardening/20auto-upgrades.j2", "hardening/nftables.service.conf.j2")
+WITHOUT = ("certificates/nginx.sh.j2", "hardening/52itqan-upgrades.j2")
 WITH_VARIABLES = [name for name in TEMPLATES if name not in WITHOUT]
 
 

@@ -46,7 +46,7 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
             {"server": {"authorized_keys": []}},
             "itqan:server.authorized_keys: unknown key; remove it or correct its spelling",
         ),
-        ({"observe": "perhaps"}, "itqan:observe: 'perhaps': allowed: true or false"),
+        ({"observe": "perhaps"}, "itqan:observe: 'perhaps': allowed: true, false, or observer"),
         (
             {"php": {"pool": {"maxChildren": "many"}}},
             "itqan:php.pool.maxChildren: 'many': allowed: 1 to 1000",
@@ -80,6 +80,20 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
             "itqan:dns.conference: 'somewhere': allowed: an IPv4 address, or external",
         ),
         ({"database": {"port": 65536}}, "itqan:database.port: 65536: allowed: a port, 1 to 65535"),
+        (
+            {"release": {"repository": "https://" + "itqan:ghp_x@git.test/itqan.git"}},
+            "itqan:release.repository: (a URL with a password or token in it): allowed: the URL without it, "
+            "such as git@host:owner/name.git, and a key that reads the repository as a secret: "
+            "pulumi config set --secret itqan:deployKey <FILE; the token was in plain sight: revoke it",
+        ),
+        (
+            {"redisPassword": "geheim", "environmentSecrets": {"REDIS_PASSWORD": "geheim"}},
+            "itqan:environmentSecrets.REDIS_PASSWORD: is the secret itqan:redisPassword too; keep that one",
+        ),
+        (
+            {"rotation": {"of": "mail"}},
+            "itqan:rotation.of: (secret): allowed: Input should be 'db', 'app-key', 'redis' or 'ssh'",
+        ),
         ({"redis": {"port": 0}}, "itqan:redis.port: 0: allowed: a port, 1 to 65535"),
         ({"connection": {"port": "ssh"}}, "itqan:connection.port: 'ssh': allowed: a port, 1 to 65535"),
         (
@@ -269,7 +283,7 @@ def test_secrets_do_not_show_in_printed_settings(any_settings: Settings, secrets
 
 
 def test_secrets_do_not_show_in_refusals(config: Config, root: Path, secrets: dict[str, str]) -> None:
-    nested = {name: [secrets[name]] for name in SECRETS}
+    nested = {name: [secrets.get(name, "geheim")] for name in SECRETS}
     text = "\n".join(problems(config("prod", domain="?", **nested), root))
     assert text.count("(secret)") == len(SECRETS)
     assert "geheim" not in text

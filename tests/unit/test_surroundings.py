@@ -28,7 +28,7 @@ def ask(staging: Settings, debian: Platform) -> Callable[..., list[str]]:
 
     def asked(name: str, *lines: str, settings: Settings = staging) -> list[str]:
         [one] = [s for s in judged(settings, units) if s.name == name]
-        found = unknown([one], [State(one.unit, "\n".join(lines))], settings)
+        found = unknown([one], [State(one.unit, "\n".join(lines))], settings.accepted)
         return list(found[0].lines) if found else []
 
     return asked
@@ -109,15 +109,15 @@ def test_the_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
     assert fingerprint(KEY) == said.stdout.split()[1]
 
 
-def test_the_line_to_accept_accepts_exactly_that(stack: Callable[..., Settings], staging: Settings) -> None:
+def test_the_line_to_accept_accepts_exactly_that(staging: Settings) -> None:
     [logins] = [s for s in judged(staging, []) if s.name == "logins"]
     line = "login eve[1]* uid 1001 /bin/bash"
     found = State(logins.unit, f"{line}\nlogin eve1x uid 1002 /bin/bash")
-    [item] = unknown([logins], [found], staging)
-    command = acceptance(staging, item)
+    [item] = unknown([logins], [found], staging.accepted)
+    command = acceptance(staging.set_command, staging.accepted, item)
     pattern = command.rsplit(" '", 1)[1].rstrip("'")
     assert "--path 'itqan:accepted.logins[0]'" in command
-    [left] = unknown([logins], [found], stack("staging", accepted={"logins": [pattern]}))
+    [left] = unknown([logins], [found], {"logins": [pattern]})
     assert left.lines == ("login eve1x uid 1002 /bin/bash",)
 
 

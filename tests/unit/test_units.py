@@ -118,14 +118,14 @@ def test_secrets_stand_only_in_payloads_that_are_marked(
 def test_every_secret_of_the_server_reaches_it(prod_units: dict[str, Unit], secrets: dict[str, str]) -> None:
     payloads = "".join(unit.payload or "" for unit in prod_units.values() if unit.secret)
     connection = {"sshPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "authorityPrivateKey"}
-    connection |= {"tsigSecret", "hostingerToken"}
+    connection |= {"tsigSecret", "hostingerToken", "observerPrivateKey"}
     connection.add("branchSeed")  # never leaves this machine
     escaped = payloads.replace("\\$", "$")
     assert [name for name, value in secrets.items() if name not in connection and value not in escaped] == []
 
 
 def test_payloads_with_secrets(prod_units: dict[str, Unit], staging_units: dict[str, Unit]) -> None:
-    always = {"database/client", "database/schema", "release/env", "release/deploy-key"}
+    always = {"host/digest-key", "database/client", "database/schema", "release/env", "release/deploy-key"}
     copy = {"certificates/credentials", "dns/records"}
     assert {name for name, unit in prod_units.items() if unit.secret} == always
     assert {name for name, unit in staging_units.items() if unit.secret} == always | copy

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from types import TracebackType
 
 import urllib3
 
 
 class Load:
-    """Some clients that ask one page after another, each over a connection of its own; a context manager.
+    """Some clients that ask for pages in turn, each time over a connection of its own; a context manager.
 
     answers   how many there were of each kind: a status, or what was wrong with the connection
     """
 
-    def __init__(self, address: str, name: str, authority: str, clients: int = 4) -> None:
+    def __init__(
+        self, address: str, name: str, authority: str, clients: int = 4, pages: Sequence[str] = ("/",)
+    ) -> None:
         """Arguments: `authority`, the PEM of who signed the certificate."""
+        self._pages = pages
         self.answers: Counter[str] = Counter()
         self._end = threading.Event()
         self._threads = [
@@ -42,9 +47,10 @@ class Load:
         pool = urllib3.HTTPSConnectionPool(
             address, 443, ssl_context=context, server_hostname=name, assert_hostname=name, timeout=60
         )
+        pages = itertools.cycle(self._pages)
         while not self._end.is_set():
             try:
-                answer = pool.request("GET", "/", headers=headers, retries=False)
+                answer = pool.request("GET", next(pages), headers=headers, retries=False)
                 self.answers[str(answer.status)] += 1
             except urllib3.exceptions.HTTPError as error:
                 self.answers[type(error).__name__] += 1

@@ -49,6 +49,7 @@ FILES = {
     "host/runner": ["/usr/local/sbin/itqan-converge"],
     "host/preflight": ["/etc/itqan/preflight"],
     "host/owner": ["/etc/itqan/stack"],
+    "host/digest-key": ["/etc/itqan/digest.key"],
     "host/login-key": ["/home/deploy/.ssh", "/home/deploy/.ssh/authorized_keys"],
     "host/sudo": ["/etc/sudoers.d/deploy"],
     "host/directories": ["/etc/itqan", "/home/deploy/backups"],

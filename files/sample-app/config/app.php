@@ -17,6 +17,7 @@ return [
     'locale' => env('APP_LOCALE', 'ar'),
     'fallback_locale' => env('APP_FALLBACK_LOCALE', 'en'),
     'key' => env('APP_KEY'),
+    'previous_keys' => array_values(array_filter(explode(',', env('APP_PREVIOUS_KEYS', '')))),
     'cipher' => 'AES-256-CBC',
     'maintenance' => ['driver' => 'file'],
     'providers' => ServiceProvider::defaultProviders()->merge([

@@ -3,6 +3,7 @@
 $redis = [
     'host' => env('REDIS_HOST', '127.0.0.1'),
     'port' => env('REDIS_PORT', '6379'),
+    'username' => env('REDIS_USERNAME'),
     'password' => env('REDIS_PASSWORD'),
 ];
 

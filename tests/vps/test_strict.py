@@ -1,0 +1,78 @@
+"""A bare server becomes strict at its first `up`, as root; from then on the deploy user does it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.copy import itqan, poll
+
+from .conftest import Vps
+from .hoster import Hoster
+
+FURTHER = """  itqan:hardening: strict
+  # what a container needs for Redis to start
+  itqan:accepted: {units: ["unit /etc/systemd/system/redis-server.service.d/container.conf"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def bare(hoster: Hoster, key: Path) -> Iterator[Vps]:
+    """A strict stack's file, and a server with nothing but sshd, sudo and curl."""
+    made = Vps("vps-strict", hoster.server(bare=True), hoster, key)
+    made.forget()
+    made.write_file()
+    made.file.write_text(made.file.read_text() + FURTHER)
+    yield made
+    made.forget()
+
+
+def logs_in(vps: Vps, user: str) -> bool:
+    """Whether the stack's key opens an account."""
+    options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+    command = ["ssh", "-F", "none", "-i", str(vps.key), *options, f"{user}@{vps.server.address}", "true"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def is_open(vps: Vps, port: int) -> bool:
+    """Whether another host gets a TCP connection."""
+    try:
+        with socket.create_connection((vps.server.address, port), timeout=2):
+            return True
+    except (TimeoutError, ConnectionRefusedError):
+        return False
+
+
+def require_clean(vps: Vps) -> None:
+    """The audit names nothing: no difference, no stranger, no finding."""
+    poll(lambda: vps.audit()["differing"] == 0, 30, "an audit without a difference")
+    report = vps.audit()
+    assert (report["unknown"], report["findings"], report["obstacles"]) == ([], [], [])
+
+
+def test_up_as_root_makes_it_strict(bare: Vps) -> None:
+    assert bare.server.bash("command -v nft nginx php || echo bare") == "bare"
+    assert bare.init_fully().returncode == 0
+    bare.up()
+    require_clean(bare)
+    bare.server.bash("systemctl -q is-active stranger || systemd-run -q --unit=stranger php -S 0.0.0.0:9999")
+    assert [is_open(bare, port) for port in (22, 80, 443)] == [True, True, True]
+    assert [is_open(bare, port) for port in (3306, 6379, 8080, 9999)] == [False, False, False, False]
+    assert logs_in(bare, "root") and logs_in(bare, "deploy")
+    page = "curl -fsS --resolve itqan.test:443:127.0.0.1 https://itqan.test/up -o /dev/null -w '%{http_code}'"
+    assert bare.server.bash(page) == "200"
+
+
+def test_as_the_deploy_user_root_is_locked_out_and_the_stack_is_not(bare: Vps) -> None:
+    bare.server.bash("systemctl stop stranger")
+    bare.set("connection.user", "deploy")
+    bare.up()
+    assert not logs_in(bare, "root")
+    assert logs_in(bare, "deploy")
+    assert "nothing to do" in bare.up().stdout
+    require_clean(bare)
+    assert itqan("preview", "--stack", bare.stack, check=False).returncode == 0
