@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pulumi
@@ -61,7 +62,7 @@ def context_files(units: list[Unit]) -> dict[str, bytes]:
 
 
 def write_context(files: dict[str, bytes], folder: Path) -> None:
-    """The context on disk, and nothing else in its folder."""
+    """The context on disk, and nothing else in its folder; each file in one rename: another run reads it."""
     unwanted = {path for path in folder.rglob("*") if path.is_file()} - {folder / name for name in files}
     for path in unwanted:
         path.unlink()
@@ -69,7 +70,9 @@ def write_context(files: dict[str, bytes], folder: Path) -> None:
         path = folder / name
         if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            partial = folder.parent / f"{folder.name}.{os.getpid()}"
+            partial.write_bytes(content)
+            partial.replace(path)
 
 
 def base_images(settings: Settings) -> dict[str, str]:

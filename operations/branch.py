@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from .branches import derive, ready_branch, require_of_branch
+from .branches import derive, forget_branch, ready_branch, require_of_branch
 from .down import take_down
 from .engine import Engine
 from .errors import EngineError, OperationError
@@ -14,20 +14,26 @@ from .interrupted import Busy
 from .machine import ready_engine
 from .opening import keep_authority, opening_words
 from .run import RunFailed, run_up
-from .stack import Stack, forget_stack
+from .stack import Stack
 from .steps import Steps
 from .stopped import start_stopped
 from .summary import curl_line, write_root_certificate
 from .waiting import lock_file, one_at_a_time
 
-# How often a run is tried when something outside came in between: each time it is another thing.
+# How often a run is tried when something outside came in between.
 ATTEMPTS = 3
+# What a failed run says of that: Docker, when another machine's run took the network that this one chose;
+# itqan-release, of a commit that a forced push took away; the engine, of a copy that another machine took
+# down.
+PASSING = {
+    "Pool overlaps": "another copy took the network meanwhile",
+    "is no longer in the repository": "the branch was pushed anew meanwhile",
+    "no stack named": "the copy was taken down from another machine",
+}
+# The engine's words when a run of another machine holds the stack: of the backends in files, of Pulumi Cloud.
+LOCKED = ("currently locked", "currently in progress")
 # Seconds to wait for another run of the same stack, and between two looks.
-PATIENCE, PAUSE = 900.0, 1.0
-# What Docker says when another machine's run took the network that this one chose.
-NETWORK_TAKEN = "Pool overlaps"
-# What files/release/release.sh says of a commit that a push took out of its branch during the run.
-COMMIT_GONE = "is no longer in the repository"
+PATIENCE, PAUSE = 900.0, 2.0
 
 
 def branch_stack(branch: str) -> str:
@@ -46,31 +52,38 @@ def bring_up(branch: str, steps: Steps) -> tuple[Stack, Record]:
     name = branch_stack(branch)
     with one_at_a_time(name, steps, f"another run works on the copy of {branch}"):
         for left in reversed(range(ATTEMPTS)):
-            stack = _when_free(branch, engine, steps)
-            start_stopped(name, steps)
             try:
-                return stack, run_up(stack)
-            except RunFailed as error:
-                reason = _passing_reason(error.record)
+                return _when_free(branch, engine, steps)
+            except EngineError as error:
+                reason = next((why for said, why in PASSING.items() if said in _words(error)), None)
                 if not (reason and left):
                     raise
                 steps.say(f"▸ Again: {reason}")
-                forget_stack(name)
+                forget_branch(name)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _when_free(branch: str, engine: Engine, steps: Steps) -> Stack:
-    """The stack made ready, once the engine of a killed run or of another machine has ended."""
-    deadline = time.monotonic() + PATIENCE
+def _when_free(branch: str, engine: Engine, steps: Steps) -> tuple[Stack, Record]:
+    """One run, once the engine of a run that was killed, or of another machine, has ended."""
+    deadline, told = time.monotonic() + PATIENCE, False
     while True:
         try:
-            return ready_branch(branch, engine, steps)
-        except Busy as error:
-            if time.monotonic() > deadline:
+            stack = ready_branch(branch, engine, steps)
+            start_stopped(stack.name, steps)
+            return stack, run_up(stack)
+        except (Busy, EngineError) as error:
+            locked = isinstance(error, Busy) or any(words in _words(error) for words in LOCKED)
+            if not locked or time.monotonic() > deadline:
                 raise
-            said = str(error).partition(";")[0]
-            with steps.step("waited", f"Waiting: {said}"):
-                time.sleep(PAUSE)
+            if not told:
+                steps.say(f"▸ Waiting: another run works on the copy of {branch}, here or elsewhere")
+        told = True
+        time.sleep(PAUSE)
+
+
+def _words(error: OperationError) -> str:
+    """All that the engine said of a failure."""
+    return error.words if isinstance(error, RunFailed) else str(error)
 
 
 def take_branch_down(branch: str, steps: Steps) -> None:
@@ -105,13 +118,3 @@ def places(branch: str, steps: Steps) -> str:
     write_root_certificate(name, outputs)
     keep_authority(outputs)
     return f"{opening_words(outputs)}\n\nFrom a shell:\n  {curl_line(name, outputs)}"
-
-
-def _passing_reason(record: Record) -> str | None:
-    """Why the next run will find things otherwise, if a failed one says so."""
-    words = "\n".join(message for _, message in record.errors)
-    if NETWORK_TAKEN in words:
-        return "another copy took the network meanwhile"
-    if COMMIT_GONE in words:
-        return "the branch was pushed anew meanwhile"
-    return None

@@ -18,7 +18,7 @@ from typing import Any
 from .authority import shared_authority
 from .daemon import Daemon
 from .engine import Engine
-from .errors import ConfigurationError, EngineError
+from .errors import ConfigurationError, DockerError, EngineError
 from .interrupted import recover
 from .labels import stack_label
 from .paths import BRANCHES, ROOT, branch_file, is_derived, own_file
@@ -135,6 +135,9 @@ def _prepare(stack: str, branch: str, engine: Engine, steps: Steps) -> dict[str,
     from components.repository import branch_commit
     from settings import SettingsError, load
 
+    from .prepare.docker import ensure_docker
+
+    ensure_docker(steps)
     derive(stack, branch, engine, steps)
     is_new = _open_state(stack, branch, engine, steps)
     image = _complete_base(stack, engine, steps)
@@ -210,7 +213,9 @@ def _require_marks(marks: Marks, stack: str, branch: str, engine: Engine) -> Non
 
 
 def docker_id(daemon: Daemon) -> str:
-    """What a Docker daemon calls itself."""
+    """What a Docker daemon calls itself. Raises DockerError when none answers."""
+    if not daemon.answers():
+        raise DockerError(f"no Docker daemon answers at {daemon.host}, where the copies of branches are")
     return str(daemon.checked("GET", "/info").json()["ID"])
 
 

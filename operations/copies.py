@@ -38,7 +38,6 @@ class Copy:
     branch    None for a state that names none
     docker    the Docker daemon that it is on
     updated   when it was last worked on, in seconds since 1970
-    busy      whether a run is under way, or was killed
     outputs   empty before the first `up` has come to its end
     """
 
@@ -46,7 +45,6 @@ class Copy:
     branch: str | None
     docker: str | None
     updated: float
-    busy: bool
     outputs: Mapping[str, Any]
 
     @property
@@ -92,13 +90,12 @@ def _copy(listed: Mapping[str, Any], engine: Engine) -> Copy | None:
         branch=tags.get(BRANCH_TAG),
         docker=tags.get(DOCKER_TAG),
         updated=updated,
-        busy=bool(listed.get("updateInProgress")),
         outputs=outputs,
     )
 
 
 def rows(copies: list[Copy], daemon: Daemon) -> list[Row]:
-    """The list, by branch. Raises OSError when no daemon answers."""
+    """The list, by branch."""
     known = [copy for copy in copies if copy.branch]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as beside:
         found = list(beside.map(lambda copy: _row(copy, daemon), known))
@@ -137,7 +134,9 @@ def _health(copy: Copy) -> str:
 
 
 def _memory(stack: str, daemon: Daemon) -> int | None:
-    """Megabytes of all its containers that run."""
+    """Megabytes of all its containers that run; None where there are none, or no daemon answers."""
+    if not daemon.answers():
+        return None
     running = [c["Id"] for c in daemon.objects("containers", stack_label(stack)) if c["State"] == "running"]
     if not running:
         return None

@@ -31,13 +31,18 @@ def audit_with_key(name: str, key: Path) -> Report:
 
     plain = _plain(name)
     connection = plain["connection"]
-    place = (str(connection["host"]), int(connection.get("port", 22)))
+    host, port, host_key = (
+        str(connection["host"]),
+        int(connection.get("port", 22)),
+        str(connection["hostKey"]),
+    )
+    endpoint = Endpoint(host, port, OBSERVER, _read(key), host_key, "--observer-key")
     started = time.monotonic()
-    record = told(Endpoint(*place, OBSERVER, _read(key), str(connection["hostKey"]), "--observer-key"))
+    record = told(endpoint)
     return Report(
         stack=name,
         accepted=plain.get("accepted") or {},
-        host=f"{OBSERVER}@{place[0]} port {place[1]}",
+        host=endpoint.words,
         seconds=time.monotonic() - started,
         states=record.recorded(),
         unknown=record.unknown(),

@@ -19,11 +19,12 @@ POLL = 0.05
 
 
 class RunFailed(EngineError):
-    """The engine did not get to the end; `record` has what it said."""
+    """The engine did not get to the end; `record` has what it told, `words` all that it said of why."""
 
-    def __init__(self, message: str, record: Record) -> None:
+    def __init__(self, message: str, record: Record, words: str) -> None:
         super().__init__(message)
         self.record = record
+        self.words = words
 
 
 def run_up(stack: Stack) -> Record:
@@ -34,9 +35,12 @@ def run_up(stack: Stack) -> Record:
         process = start_inline(stack.engine, command, stack.name, events.path, output)
         record = _follow(stack, process, events)
     if process.returncode:
-        if not record.errors:
-            sys.stderr.write(log.read_text(errors="replace"))
-        raise RunFailed(f"stack {stack.name} is not up; the same command continues where it stopped", record)
+        words = "\n".join(message for _, message in record.errors)
+        if not words:
+            words = log.read_text(errors="replace")
+            sys.stderr.write(words)
+        message = f"stack {stack.name} is not up; the same command continues where it stopped"
+        raise RunFailed(message, record, words)
     return record
 
 

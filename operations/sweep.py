@@ -46,14 +46,15 @@ class Sweep:
 def look(steps: Steps) -> Sweep:
     """What there is to remove; changes nothing.
 
-    Raises ConfigurationError when the repository does not answer or has no branch at all, OSError when Docker
-    does not.
+    Raises ConfigurationError when the repository does not answer or has no branch at all, DockerError when
+    Docker does not.
     """
     engine, daemon = ready_engine(steps), Daemon()
+    here = docker_id(daemon)
     # Docker first: what a run makes after this look has its state in the next one.
     objects = _objects(daemon, f"{BACKEND_KEY}={backend_digest(engine)}")
     copies = found_copies(engine)
-    removals, left = _copies(copies, objects, engine, daemon, steps)
+    removals, left = _copies(copies, objects, engine, here, steps)
     known = {copy.stack for copy in copies}
     orphans = [_orphan(found, daemon) for found in objects if found.stack not in known]
     return Sweep([*removals, *orphans, *_files(known)], left)
@@ -103,14 +104,14 @@ def _orphan(found: _Object, daemon: Daemon) -> Removal:
 
 
 def _copies(
-    copies: Sequence[Copy], objects: Sequence[_Object], engine: Engine, daemon: Daemon, steps: Steps
+    copies: Sequence[Copy], objects: Sequence[_Object], engine: Engine, here: str, steps: Steps
 ) -> tuple[list[Removal], list[str]]:
     """The copies to remove, and those that are left alone for a reason."""
     known = [copy for copy in copies if copy.branch]
     left = [f"stack {copy.stack}: its state names no branch" for copy in copies if not copy.branch]
     if not known:
         return [], left
-    here, (ttl, heads) = docker_id(daemon), _rules(known[0], engine, steps)
+    ttl, heads = _rules(known[0], engine, steps)
     running = {found.stack for found in objects if found.kind == "containers"}
     removals = []
     for copy in known:

@@ -10,9 +10,9 @@ from .paths import PYTHON, ROOT
 from .steps import Steps
 
 # In the order of a run: what fails soonest comes first.
-TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "edge", "e2e", "vps", "branches")
+TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "edge", "e2e", "vps", "branches", "ci")
 # Tiers that run containers.
-CONTAINERS = frozenset({"archive", "conformance", "edge", "e2e", "vps", "branches", "soak"})
+CONTAINERS = frozenset({"archive", "conformance", "edge", "e2e", "vps", "branches", "ci", "soak"})
 # Tiers that look at pages.
 BROWSERS = frozenset({"browser", "edge"})
 # Only when asked for; parity compares two stacks that are up: --stack A --stack B.

@@ -11,6 +11,9 @@ from .fields import BRANCH
 from .rules import NAMESPACE, at
 from .secrets import AUTHORITY, BRANCH_SEED, SECRETS, Source
 
+# Secrets that are no copy's own: what others are derived from, what browsers trust, the private half of
+# a setting.
+SHARED = (BRANCH_SEED, AUTHORITY, "observerPrivateKey")
 # Before a slug, the name of a stack.
 PREFIX = "staging-"
 # Where the copies of branches live when `itqan:staging.domain` does not say it: browsers and resolvers know
@@ -85,9 +88,7 @@ def derived_secrets(config: Mapping[str, Any], stack: str) -> dict[str, str]:
     return {
         name: secret.generate(source_of(seed, f"{NAMESPACE}/{stack}/{name}"))
         for name, secret in SECRETS.items()
-        if secret.generate
-        and name not in (BRANCH_SEED, AUTHORITY)
-        and ("docker" in secret.targets or config.get(name))
+        if secret.generate and name not in SHARED and ("docker" in secret.targets or config.get(name))
     }
 
 

@@ -123,12 +123,13 @@ def test_secrets_are_the_same_on_every_machine_and_the_copys_own(
     made = [secrets_of(of_branch(branch)) for branch in ("one", "two")]
     assert made[0] == secrets_of(of_branch("one"))
     assert secrets_of(of_branch("one", **{BRANCH_SEED: "b3RoZXI="})) != made[0]
-    shared = {each.pop(AUTHORITY) for each in made}
-    assert shared == {secrets[AUTHORITY]}
+    for name in (AUTHORITY, "observerPrivateKey"):
+        assert {each.pop(name) for each in made} == {secrets[name]}
     values = [value for each in made for value in each.values()]
-    own = {n for n, s in SECRETS.items() if s.generate and "docker" in s.targets} - {AUTHORITY}
-    assert own <= made[0].keys() == made[1].keys()
-    assert len(set(values)) == len(values)
+    own = {name for name, secret in SECRETS.items() if secret.generate and "docker" in secret.targets} - {
+        AUTHORITY
+    }
+    assert len(set(values)) == len(values) == 2 * len(own)
     assert not set(values) & set(secrets.values())
     assert SEED not in values
 
