@@ -233,7 +233,6 @@ def _complete_base(stack: str, engine: Engine, steps: Steps) -> str:
 
     with one_at_a_time("base", steps, f"another run completes {BASE.name}"):
         image = prepare_copy(stack, engine, steps, BASE)
-        shared_authority(STAGING, stack, engine, steps)
         if f"itqan:{BRANCH_SEED}" not in _values(BASE):
             _require_no_copies(engine)
             make = SECRETS[BRANCH_SEED].generate
