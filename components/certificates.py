@@ -10,7 +10,7 @@ from .part import Part
 from .platform import Platform
 from .render import managed, render
 from .services import service_unit
-from .unit import Unit, call, file_unit, lines
+from .unit import Unit, call, file_line, file_unit, lines
 
 CREDENTIALS = "/etc/letsencrypt/rfc2136.ini"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/nginx.sh"
@@ -21,12 +21,15 @@ AUTHORITIES = {
     LETS_ENCRYPT_STAGING: "letsencrypt-staging",
 }
 HOOKS = {"auth": "present", "cleanup": "withdraw"}
-REGISTRAR_CA = "/usr/local/share/ca-certificates/itqan-registrar.crt"
+STORE = "/usr/local/share/ca-certificates"
+REGISTRAR_CA, TEST_CA = f"{STORE}/itqan-registrar.crt", f"{STORE}/itqan-test-authority.crt"
+# Where copies of earlier days kept their authority's root, a new one at each start of it.
+FORMER_CA = f"{STORE}/itqan-acme-root.crt"
 
 
 def acme_directory(settings: Settings) -> str:
     """The ACME directory: Let's Encrypt's, or the copy's own authority."""
-    return settings.certificate.directory or f"https://{settings.registrar_address}:14000/dir"
+    return settings.certificate.directory or f"https://{settings.registrar_address}/dir"
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:
@@ -43,17 +46,26 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
 
 
 def _authority(settings: Settings) -> Unit:
-    """The copy trusts its registrar's own TLS certificate, as a real host trusts the system's authorities."""
+    """The copy trusts the test authority, and its registrar's own TLS certificate."""
+    from .authority import root_certificate
     from .registrar import certificate
 
     assert settings.registrar_private_key is not None
+    root = root_certificate(settings)
     return file_unit(
         "certificates/authority",
         REGISTRAR_CA,
         certificate(settings),
-        then=call("trust_root", _roots(settings), REGISTRAR_CA),
-        probe=call("probe_check", "registrar trusted", "openssl", "verify", REGISTRAR_CA),
-        expect="registrar trusted ok",
+        then=lines(
+            f"{call('place', TEST_CA, 'root:root', '644')} <<'END'\n{root}END",
+            call("rm", "-f", FORMER_CA),
+            "update-ca-certificates >/dev/null 2>&1",
+        ),
+        probe=lines(
+            call("probe_file", TEST_CA),
+            call("probe_check", "registrar trusted", "openssl", "verify", REGISTRAR_CA),
+        ),
+        expect=lines(file_line(TEST_CA, "root:root", "644", root), "registrar trusted ok"),
     )
 
 
@@ -78,7 +90,6 @@ def _lineage(settings: Settings) -> Unit:
     """The lineage under the document's name, said explicitly: certbot chooses -0001 by itself only once."""
     certificate, domain = settings.certificate, settings.domain
     issuer, renewal = _issuer(settings), _renewal(settings)
-    seconds = 1 if settings.target == "docker" else 30
     return Unit(
         name="certificates/lineage",
         probe=call(
@@ -93,16 +104,21 @@ def _lineage(settings: Settings) -> Unit:
             f"certificate {certificate.lineage} of {issuer}" if issuer else "",
             *renewal,
         ),
-        apply=call(
-            "issue_certificate",
-            certificate.lineage,
-            domain,
-            certificate.email,
-            acme_directory(settings),
-            settings.dns.provider,
-            seconds,
-            issuer or "",
-        ),
+        apply=call("issue_certificate", *_order(settings)),
+    )
+
+
+def _order(settings: Settings) -> tuple[str | int, ...]:
+    """The arguments of `issue_certificate` and `order_certificate`."""
+    certificate = settings.certificate
+    return (
+        certificate.lineage,
+        settings.domain,
+        certificate.email,
+        acme_directory(settings),
+        settings.dns.provider,
+        1 if settings.target == "docker" else 30,
+        _issuer(settings) or "",
     )
 
 
@@ -127,20 +143,18 @@ def _renewal(settings: Settings) -> list[str]:
     return []
 
 
-def _roots(settings: Settings) -> str:
-    """Where a copy's authority gives out its root, which is a new one after each restart of it."""
-    return f"https://{settings.registrar_address}:15000/roots/0"
-
-
 def _root(settings: Settings) -> Unit:
-    """The root that signed the site: a copy fetches its authority's, a real host has it in its store."""
+    """The root that signed the site: the test authority of a copy, one of the system's store on a real host.
+
+    A copy's certificate without a way to that root was issued by somebody else, and is ordered anew.
+    """
     copy = settings.target == "docker"
     trust = "not trusted" if settings.certificate.directory == LETS_ENCRYPT_STAGING else "trusted"
     return Unit(
         name="certificates/root",
         probe=call("probe_chain", settings.certificate.lineage),
         expect=f"chain {settings.certificate.lineage} {trust}",
-        apply=call("trust_root", _roots(settings), REGISTRAR_CA)
+        apply=call("order_certificate", *_order(settings))
         if copy
         else call("refuse_chain", settings.certificate.lineage),
         output=call("print_root", settings.certificate.lineage),

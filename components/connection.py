@@ -19,7 +19,7 @@ from .side import Side
 from .unit import Unit, create_text, install_text, remove_text
 
 if TYPE_CHECKING:
-    import pulumi_docker as docker
+    from .staging import Staging
 
 DIAL_ERRORS = 20  # refused connections until a command gives up: a container's sshd needs a second
 TOLD = 5  # lines of one kind; audit has them all
@@ -30,13 +30,14 @@ class Target:
 
     RUNNER = "host/runner"
 
-    def __init__(self, side: Side, container: docker.Container | None = None) -> None:
-        """Arguments: `side`, the stack; `container`, a copy's server."""
+    def __init__(self, side: Side, staging: Staging | None = None) -> None:
+        """Arguments: `side`, the stack; `staging`, a copy's containers."""
+        container = staging.server if staging else None
         self.side = side
         self.container_name = container.name if container else None
         self._container = container
-        self._ready: pulumi.Output[str] = (
-            container.id if container else pulumi.Output.from_input(side.endpoint.host)
+        self._ready: pulumi.Output[object] = (
+            staging.ready if staging else pulumi.Output.from_input(side.endpoint.host)
         )
         self.entries = pulumi.Output.unsecret(
             pulumi.Output.all(self._previous(), self._states()).apply(self._next)
@@ -51,6 +52,10 @@ class Target:
         for unit in units:
             if unit.name != self.RUNNER:
                 before = [self._command(part, unit, before)]
+
+    def command(self, name: str) -> pulumi.Resource:
+        """The unit `name` as a resource."""
+        return self._commands[name]
 
     def stdout(self, name: str) -> pulumi.Output[str]:
         """What the unit `name` printed after its first line."""
@@ -116,12 +121,12 @@ class Target:
         as_observer = observe == "observer" and pulumi.runtime.is_dry_run()
         return self._ready.apply(self._look_as_observer if as_observer else self._look)
 
-    async def _look(self, _: str) -> list[State]:
+    async def _look(self, _: object) -> list[State]:
         side = self.side
         further = look(side.settings, side.platform, time.time())
         return await self._seen(observe(side.endpoint, [*side.looked, further], patience=self._patience))
 
-    async def _look_as_observer(self, _: str) -> list[State]:
+    async def _look_as_observer(self, _: object) -> list[State]:
         return await self._seen(self._recorded())
 
     async def _recorded(self) -> list[State]:
@@ -190,4 +195,4 @@ def target_host(settings: Settings) -> Target:
         return Target(side)
     from .staging import Staging  # pulumi_docker is slow to import, and a production stack does not need it
 
-    return Target(side, Staging(settings, side.units).server)
+    return Target(side, Staging(settings, side.units))

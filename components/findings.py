@@ -81,7 +81,8 @@ def probes(settings: Settings) -> list[Unit]:
             "    systemctl -q is-active $unit && echo $unit",
             "done",
         ),
-        PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args=',
+        # arguments of other programs are nobody's business, and may hold what is secret
+        PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args= | grep -w artisan',
         DEBUG: call("sed", "-nE", DEBUG_LINE, f"{settings.application.path}/.env"),
     }
     if settings.dns.conference == "external":
@@ -243,7 +244,7 @@ def _strict(settings: Settings) -> str:
 
 
 def _set(settings: Settings, rest: str) -> str:
-    return f"pulumi config set --stack {settings.stack} {rest}"
+    return f"{settings.set_command} {rest}"
 
 
 def _heal(settings: Settings) -> str:

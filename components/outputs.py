@@ -10,8 +10,10 @@ from .connection import Target
 def export(target: Target) -> None:
     """The stack's outputs; `ledger` is the stack's own memory, one secret so that it prints as one line."""
     settings, endpoint = target.side.settings, target.side.endpoint
-    pulumi.export("url", f"https://{settings.domain}")
+    pulumi.export("url", settings.url)
     pulumi.export("domain", settings.domain)
+    if settings.edge:
+        pulumi.export("edge", settings.edge)
     pulumi.export("address", str(settings.server_address))
     pulumi.export(
         "ssh",
@@ -21,6 +23,8 @@ def export(target: Target) -> None:
     pulumi.export("container", target.container_name)
     pulumi.export("rootCertificate", target.stdout("certificates/root"))
     pulumi.export("release", target.side.commit)
+    if settings.branch:
+        pulumi.export("branch", settings.branch)
     pulumi.export("units", len(target.side.units))
     pulumi.export(
         "ledger",

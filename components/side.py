@@ -9,7 +9,7 @@ from settings import Settings
 from . import surroundings
 from .observation import Endpoint
 from .platform import Platform, load_platform
-from .release import wanted_commit
+from .repository import wanted_commit
 from .server import server_units
 from .surroundings import Surrounding
 from .unit import Unit
@@ -50,7 +50,7 @@ class Side:
     @property
     def host(self) -> str:
         """How the host is reached, in words."""
-        return f"{self.endpoint.user}@{self.endpoint.host} port {self.endpoint.port}"
+        return self.endpoint.words
 
     @property
     def looked(self) -> list[Unit]:

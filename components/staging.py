@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pulumi
@@ -10,8 +11,10 @@ import pulumi_docker as docker
 
 from settings import Settings
 
-from . import registrar
+from . import authority, registrar
+from .database import mounted_dump_path
 from .keys import public_key
+from .release import MOUNTED_REPOSITORY
 from .render import text
 from .unit import Unit
 
@@ -25,7 +28,12 @@ UNIFIED_CGROUPS = Path("/sys/fs/cgroup/cgroup.controllers")
 
 def labels(settings: Settings) -> dict[str, str]:
     """What marks everything of this stack on the Docker host."""
-    return {"itqan.project": "itqan", "itqan.stack": settings.stack}
+    of_branch = {"itqan.branch": settings.branch, "itqan.backend": settings.staging.backend}
+    return {
+        "itqan.project": "itqan",
+        "itqan.stack": settings.stack,
+        **{key: value for key, value in of_branch.items() if value},
+    }
 
 
 def package_script(units: list[Unit]) -> str:
@@ -54,7 +62,7 @@ def context_files(units: list[Unit]) -> dict[str, bytes]:
 
 
 def write_context(files: dict[str, bytes], folder: Path) -> None:
-    """The context on disk, and nothing else in its folder."""
+    """The context on disk, and nothing else in its folder; each file in one rename: another run reads it."""
     unwanted = {path for path in folder.rglob("*") if path.is_file()} - {folder / name for name in files}
     for path in unwanted:
         path.unlink()
@@ -62,7 +70,9 @@ def write_context(files: dict[str, bytes], folder: Path) -> None:
         path = folder / name
         if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            partial = folder.parent / f"{folder.name}.{os.getpid()}"
+            partial.write_bytes(content)
+            partial.replace(path)
 
 
 def base_images(settings: Settings) -> dict[str, str]:
@@ -71,7 +81,14 @@ def base_images(settings: Settings) -> dict[str, str]:
 
 
 def image_name(target: str, files: dict[str, bytes], bases: dict[str, str]) -> str:
-    """The name of a stage's image; the tag is its content: equal ones share it."""
+    """The name of a stage's image; the tag is its content: equal ones share it.
+
+    The registrar's is made of its own stage alone, so that packages of the server do not make a new one.
+    """
+    if target == "registrar":
+        stage = files["Dockerfile"].partition(b" AS host\n")[0]
+        files = {"Dockerfile": stage.rpartition(b"\n")[0], "registrar.sh": files["registrar.sh"]}
+        bases = {"REGISTRAR_BASE": bases["REGISTRAR_BASE"]}
     digest = hashlib.sha256(repr((sorted(files.items()), sorted(bases.items()))).encode()).hexdigest()
     return f"itqan-{target}:{digest[:12]}"
 
@@ -79,7 +96,7 @@ def image_name(target: str, files: dict[str, bytes], bases: dict[str, str]) -> s
 class Staging(pulumi.ComponentResource):
     """Network, images and containers of a copy.
 
-    `server`, the container that the units are brought to.
+    `server`, the container that the units are brought to; `ready`, known once it can be looked at.
     """
 
     def __init__(self, settings: Settings, units: list[Unit]) -> None:
@@ -88,8 +105,10 @@ class Staging(pulumi.ComponentResource):
         files = context_files(units)
         write_context(files, ROOT / CONTEXT / settings.platform)
         network = self._network()
-        self.registrar = self._registrar(network, self._image("registrar", files))
+        self.registrar = self._registrar(network, self._image("registrar", files), files)
         self.server = self._server(network, self._image("server", files))
+        # The registrar too: a new one has an empty zone, which is seen before anything is planned.
+        self.ready = pulumi.Output.all(self.server.id, self.registrar.id)
         self.register_outputs({})
 
     def _image(self, target: str, files: dict[str, bytes]) -> docker.Image:
@@ -112,20 +131,26 @@ class Staging(pulumi.ComponentResource):
             name=f"itqan-{self._settings.stack}",
             ipam_configs=[docker.NetworkIpamConfigArgs(subnet=subnet)],
             labels=[docker.NetworkLabelArgs(label=k, value=v) for k, v in labels(self._settings).items()],
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["labels"]),
         )
 
     def _container_labels(self) -> list[docker.ContainerLabelArgs]:
         return [docker.ContainerLabelArgs(label=k, value=v) for k, v in labels(self._settings).items()]
 
-    def _registrar(self, network: docker.Network, image: docker.Image) -> docker.Container:
-        """The authoritative name server of the copy's domain, and an ACME authority that asks it."""
+    def _registrar(
+        self, network: docker.Network, image: docker.Image, files: dict[str, bytes]
+    ) -> docker.Container:
+        """The authoritative name server of the copy's domain, and an ACME authority that asks it.
+
+        A changed image replaces it: no unit could bring it up to date, and all that it has can be had anew.
+        """
         settings, address = self._settings, str(self._settings.registrar_address)
         upload = docker.ContainerUploadArgs
         return docker.Container(
             "registrar",
             name=f"itqan-{settings.stack}-registrar",
-            image=image.image_name,
+            # not the image's output: that is unknown to a preview whenever the build context changes
+            image=image_name("registrar", files, base_images(settings)),
             hostname="registrar",
             envs=[f"ITQAN_DOMAIN={settings.domain}", f"ITQAN_ADDRESS={address}"],
             uploads=[
@@ -133,6 +158,11 @@ class Staging(pulumi.ComponentResource):
                     file="/etc/itqan/tsig.key", content=pulumi.Output.secret(registrar.tsig_clause(settings))
                 ),
                 upload(file="/etc/itqan/pebble/tls.pem", content=registrar.certificate(settings)),
+                upload(file="/etc/itqan/pebble/authority.pem", content=authority.copy_certificate(settings)),
+                upload(
+                    file="/etc/itqan/pebble/authority.key",
+                    content=pulumi.Output.secret(authority.copy_key(settings)),
+                ),
                 upload(
                     file="/etc/itqan/pebble/tls.key",
                     content=pulumi.Output.secret(registrar.private_key(settings)),
@@ -147,20 +177,39 @@ class Staging(pulumi.ComponentResource):
             must_run=True,
             destroy_grace_seconds=2,
             labels=self._container_labels(),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["image"]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[image], ignore_changes=["labels"]),
         )
+
+    def _volumes(self) -> list[docker.ContainerVolumeArgs]:
+        """Folders of the Docker host: cgroups, which systemd needs in their first version; the repository."""
+        volume = docker.ContainerVolumeArgs
+        cgroups = volume(host_path="/sys/fs/cgroup", container_path="/sys/fs/cgroup", read_only=False)
+        volumes = [] if UNIFIED_CGROUPS.exists() else [cgroups]
+        if repository := self._settings.mounted_repository:
+            volumes.append(volume(host_path=repository, container_path=MOUNTED_REPOSITORY, read_only=True))
+        return volumes
+
+    def _dump(self) -> list[docker.ContainerMountArgs] | None:
+        """The dump of the first database; Docker refuses one that is not there."""
+        if not (dump := self._settings.mounted_dump):
+            return None
+        return [
+            docker.ContainerMountArgs(
+                type="bind", source=dump, target=mounted_dump_path(self._settings), read_only=True
+            )
+        ]
 
     def _server(self, network: docker.Network, image: docker.Image) -> docker.Container:
         """systemd as PID 1, sshd with the stack's host key; everything else is the units' work.
 
-        A changed image does not replace a copy that lives: the package units bring it up to date.
+        A changed image does not replace a copy that lives: the package units bring it up to date. Nor does
+        another dump: the copy has its database.
         """
         settings = self._settings
         assert settings.ssh_host_private_key is not None
         host_key = settings.ssh_host_private_key.get_secret_value()
         login_key = public_key(settings.ssh_private_key.get_secret_value())
         upload = docker.ContainerUploadArgs
-        unified = UNIFIED_CGROUPS.exists()
         return docker.Container(
             "server",
             name=f"itqan-{settings.stack}-server",
@@ -169,14 +218,9 @@ class Staging(pulumi.ComponentResource):
             envs=["container=docker"],
             capabilities=docker.ContainerCapabilitiesArgs(adds=["CAP_NET_ADMIN", "CAP_SYS_ADMIN"]),
             security_opts=["seccomp=unconfined", "apparmor=unconfined"],
-            cgroupns_mode="private" if unified else "host",
-            volumes=[]
-            if unified
-            else [
-                docker.ContainerVolumeArgs(
-                    host_path="/sys/fs/cgroup", container_path="/sys/fs/cgroup", read_only=False
-                )
-            ],
+            cgroupns_mode="private" if UNIFIED_CGROUPS.exists() else "host",
+            volumes=self._volumes(),
+            mounts=self._dump(),
             tmpfs={"/run": "", "/run/lock": "", "/tmp": ""},
             tty=True,
             uploads=[
@@ -196,5 +240,5 @@ class Staging(pulumi.ComponentResource):
             must_run=True,
             destroy_grace_seconds=5,
             labels=self._container_labels(),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["image"]),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["image", "labels", "mounts"]),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,8 @@ from .errors import DockerError
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 # Seconds of silence after which the daemon counts as dead, and a registry as out of reach.
 TIMEOUT = 20.0
+# The same for a command in a container, and for a build, which may load packages.
+COMMAND_PATIENCE, BUILD_PATIENCE = 120.0, 300.0
 # Where the daemon lists each kind of object, ready for a further parameter.
 LISTS = {
     "containers": "/containers/json?all=1&",
@@ -85,23 +88,60 @@ class Daemon:
         with archive.open("rb") as stream:
             self.checked("POST", f"/images/create?{query}", stream)
 
-    def checked(self, method: str, path: str, body: BinaryIO | None = None) -> Answer:
+    def execute(self, container: str, *command: str) -> tuple[int, str]:
+        """Runs a command in a container that runs. Returns its exit status and all that it printed.
+
+        Raises DockerError with the daemon's words.
+        """
+        # With a terminal, the daemon does not frame what the command prints.
+        wanted = {"Cmd": command, "AttachStdout": True, "AttachStderr": True, "Tty": True}
+        made = self.checked("POST", f"/containers/{quote(container)}/exec", json.dumps(wanted).encode())
+        path = f"/exec/{made.json()['Id']}"
+        printed = self.checked("POST", f"{path}/start", b'{"Detach": false, "Tty": true}', COMMAND_PATIENCE)
+        status = self.checked("GET", f"{path}/json").json()["ExitCode"]
+        return int(status), printed.body.replace("\r\n", "\n").strip()
+
+    def build(self, context: BinaryIO, image: str, arguments: Mapping[str, str]) -> None:
+        """Builds `image` of a tar archive with a Dockerfile. Raises DockerError with the builder's words."""
+        query = f"t={quote(image, safe='')}&rm=1&forcerm=1&buildargs={quote(json.dumps(dict(arguments)))}"
+        said = self.checked("POST", f"/build?{query}", context, BUILD_PATIENCE).body
+        messages = [json.loads(line) for line in said.splitlines() if line.strip()]
+        if error := next((message["error"] for message in messages if "error" in message), None):
+            last = "".join(message.get("stream", "") for message in messages).splitlines()[-15:]
+            raise DockerError("\n    ".join([f"{image} cannot be built: {error}", *last]))
+
+    def checked(
+        self,
+        method: str,
+        path: str,
+        body: BinaryIO | bytes | None = None,
+        patience: float = TIMEOUT,
+    ) -> Answer:
         """A request that has to succeed. Raises DockerError with the daemon's words, OSError as `request`."""
-        answer = self.request(method, path, body)
+        answer = self.request(method, path, body, patience)
         if answer.status >= 400:
             raise DockerError(f"Docker refused {method} {path}: {answer.body.strip()}")
         return answer
 
-    def request(self, method: str, path: str, body: BinaryIO | None = None) -> Answer:
-        """One request. Raises OSError when the daemon is not there or silent for TIMEOUT seconds."""
-        length = os.fstat(body.fileno()).st_size if body else 0
+    def request(
+        self, method: str, path: str, body: BinaryIO | bytes | None = None, patience: float = TIMEOUT
+    ) -> Answer:
+        """One request; a body of bytes is JSON.
+
+        Raises OSError when the daemon is not there or silent for `patience` seconds.
+        """
+        text = body if isinstance(body, bytes) else b""
+        file = body if body and not isinstance(body, bytes) else None
+        length = os.fstat(file.fileno()).st_size if file else len(text)
+        kind = "Content-Type: application/json\r\n" if text else ""
         # HTTP/1.0: the daemon neither chunks its answer nor keeps the connection.
-        head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Length: {length}\r\n\r\n"
+        head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\n{kind}Content-Length: {length}\r\n\r\n"
         received = bytearray()
         with self._connect() as connection:
-            connection.sendall(head.encode())
-            if body:
-                connection.sendfile(body)
+            connection.settimeout(patience)
+            connection.sendall(head.encode() + text)
+            if file:
+                connection.sendfile(file)
             while block := connection.recv(65536):
                 received += block
         head_received, _, body_received = bytes(received).partition(b"\r\n\r\n")

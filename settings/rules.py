@@ -8,6 +8,8 @@ from typing import Any
 from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
 
 NAMESPACE = "itqan"
+# Top-level domains that are nobody's (RFC 6761): what a test authority may sign for.
+TEST_DOMAINS = ("localhost", "test")
 
 
 def broken_rules(config: Mapping[str, Any]) -> list[str]:
@@ -20,6 +22,7 @@ def broken_rules(config: Mapping[str, Any]) -> list[str]:
         *_rfc2136_rules(config),
         *_zone_rules(config),
         *_observer_rules(config),
+        *_authority_rules(config),
     ]
 
 
@@ -81,6 +84,8 @@ def _host_rules(config: Mapping[str, Any]) -> list[str]:
     problems = [
         _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not at(config, path)
     ]
+    if at(config, "staging.database"):
+        problems.append(_line("staging.database", "a dump is for copies; a server's database is not loaded"))
     if at(config, "release.repository") == "sample" and at(config, "environment.APP_ENV") == "production":
         problems.append(
             _line("release.repository", "sample: would replace the application of a production server")
@@ -110,7 +115,7 @@ def _zone_rules(config: Mapping[str, Any]) -> list[str]:
             "from hpanel.hostinger.com/profile/api"
         )
     domain, zone = config.get("domain"), at(config, "dns.zone")
-    if zone and domain != zone and not str(domain).endswith(f".{zone}"):
+    if zone and domain != zone and not lies_in(str(domain), str(zone)):
         problems.append(_line("dns.zone", f"{zone!r}: allowed: {domain}, or a zone that it lies in"))
     return problems
 
@@ -129,6 +134,29 @@ def _observer_rules(config: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def _authority_rules(config: Mapping[str, Any]) -> list[str]:
+    """A copy's certificate comes from the project's test authority, which may not sign for everything."""
+    domain = config.get("domain")
+    if config.get("target") != "docker" or at(config, "certificate.directory") or not isinstance(domain, str):
+        return []
+    allowed = signed_domains(at(config, "staging.domain"))
+    if any(lies_in(domain, test) for test in allowed):
+        return []
+    return [_line("domain", f"{domain!r}: allowed for a copy: {', '.join(allowed)}, or a name below them")]
+
+
+def signed_domains(branches: str | None) -> tuple[str, ...]:
+    """What the test authority may sign for: names that are nobody's, and those of the copies of branches."""
+    if not branches or any(lies_in(branches, test) for test in TEST_DOMAINS):
+        return TEST_DOMAINS
+    return (*TEST_DOMAINS, branches)
+
+
+def lies_in(domain: str, parent: str) -> bool:
+    """Whether a domain is another one or below it."""
+    return f".{domain}".endswith(f".{parent}")
+
+
 def _line(path: str, text: str) -> str:
     return f"{NAMESPACE}:{path}: {text}"
 
@@ -139,6 +167,14 @@ def at(config: Mapping[str, Any], path: str) -> Any:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def laid(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A configuration with a value at a dotted path."""
+    key, _, rest = path.partition(".")
+    inner = config.get(key)
+    below = laid(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value
+    return {**config, key: below}
 
 
 def _list(value: object) -> list[Any]:

@@ -16,7 +16,14 @@ from settings import SECRETS, Settings, load, stack_file_config
 ROOT = Path(__file__).resolve().parent.parent
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEBLKdHKdq5Bj2vzQJyAQlYTE4zNmFlZGZhYmNkZWZn"
-KEYS = ("sshPrivateKey", "observerPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "tsigSecret")
+KEYS = (
+    "sshPrivateKey",
+    "observerPrivateKey",
+    "sshHostPrivateKey",
+    "registrarPrivateKey",
+    "authorityPrivateKey",
+    "tsigSecret",
+)
 OBSERVER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl pipeline"
 UNDOCUMENTED = ("previousAppKeys", "redisPassword")  # only where a variant has them
 

@@ -56,25 +56,44 @@ note_patience() {
 # reload_fpm VERSION SERVICE PATTERN FILE…: where FPM would cut off its requests, a second one answers meanwhile, under the
 # same path of the socket: a connection that was made already goes on with the socket that it was made to
 reload_fpm() {
-    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier
+    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier second
     shift
+    if ! systemctl is-active -q "$1"; then end_second_fpm; fi # FPM does not start where another one listens
     if [ "$PATIENT" = yes ] || ! systemctl is-active -q "$1" || ! [ -S "$socket" ]; then
         reload_service "$@"
+        end_second_fpm
         return
     fi
     say "$1: a second FPM answers while it reloads"
     earlier=$(cat "$pid" 2>/dev/null || true) # of a run that was killed
     start_second_fpm "$version" "$pid"
-    if ! [ -S "$own" ]; then ln "$socket" "$own"; fi
+    second=$(cat "$pid")
+    if ! listens "$own"; then ln -f "$socket" "$own"; fi
     mv -f /run/php/itqan-fpm.sock "$socket"
-    if [ -n "$earlier" ]; then end_fpm "$earlier"; fi
+    if [ -n "$earlier" ]; then
+        end_fpm "$earlier"
+        printf '%s' "$second" >"$pid" # an FPM that ends takes the file away, whoever's number is in it
+    fi
     drain_fpm "$(systemctl show -p MainPID --value "$1")"
     reload_service "$@"
-    mv -f "$own" "$socket"
-    end_fpm "$(cat "$pid")"
-    rm -f "$pid" /run/itqan-fpm.conf
+    end_second_fpm
+}
+# end_second_fpm, with the names of reload_fpm: what is left of one, of a run that was killed too: FPM's own socket is back
+# under its path if it lives, then the second one ends
+end_second_fpm() {
+    if listens "$own"; then mv -f "$own" "$socket"; else rm -f "$own"; fi
+    if [ -s "$pid" ]; then end_fpm "$(cat "$pid")"; fi
+    rm -f "$pid" /run/itqan-fpm.conf /run/php/itqan-fpm.sock
+}
+# listens SOCKET: whether anybody does; what FPM says to a word of HTTP does not matter
+listens() {
+    local status=0
+    if ! [ -S "$1" ]; then return 1; fi
+    curl -s -m 2 -o /dev/null --unix-socket "$1" http://localhost/ || status=$?
+    [ "$status" != 7 ]
 }
 start_second_fpm() {
+    rm -f "$2" /run/php/itqan-fpm.sock # of a run that was killed: a socket that somebody listens at is refused
     printf '[global]\npid = %s\nerror_log = /var/log/php%s-fpm.log\nprocess_control_timeout = 30s\n' "$2" "$1" >/run/itqan-fpm.conf
     printf 'include = /etc/php/%s/fpm/pool.d/www.conf\n[www]\nlisten = /run/php/itqan-fpm.sock\n' "$1" >>/run/itqan-fpm.conf
     "php-fpm$1" --daemonize --fpm-config /run/itqan-fpm.conf >/dev/null 2>&1
@@ -103,7 +122,7 @@ end_fpm() {
     wait_until 60 all_gone "$1" || true
 }
 
-# preflight DIGEST CHECK=VALUE… <TSIG-SECRET: refuses the host with everything that is wrong, or notes that it passed
+# preflight DIGEST CHECK=VALUE… <SECRET: refuses the host with everything that is wrong, or notes that it passed
 preflight() {
     local digest=$1 problems
     shift
@@ -137,11 +156,10 @@ ensure_user() {
 
 # ensure_locked_account USER COMMENT HOME SHELL: an account that owns nothing and has no password; COMMENT says that it is ours
 ensure_locked_account() {
-    local user=$1 comment
-    comment=$(getent passwd "$user" | cut -d: -f5)
-    if ! getent passwd "$user" >/dev/null; then
+    local user=$1 entry comment
+    if ! entry=$(getent passwd "$user"); then
         useradd --system --no-create-home -c "$2" -d "$3" -s "$4" "$user"
-    elif [ "$comment" != "$2" ]; then
+    elif comment=$(cut -d: -f5 <<<"$entry") && [ "$comment" != "$2" ]; then
         refuse "account $user is not of this stack (its comment is \`$comment\`): remove or rename it, nothing was changed"
     fi
     usermod -d "$3" -s "$4" -p '*' -G '' "$user"
@@ -256,6 +274,32 @@ rewrite_login_keys() {
     mv -f "$1.itqan" "$1"
 }
 
+# load_dump SCHEMA CHARSET CLIENT-FILE SOURCE: a dump, as the application's own account, into a database that is empty; what
+# a load left that did not get to its end is dropped first
+load_dump() {
+    local schema=$1 charset=$2 client=$3 source=$4 file=$4 name=${4%%\?*} marker=/etc/itqan/loading-$1
+    if [[ $source = https://* ]]; then
+        file=/var/tmp/itqan-${name##*/}
+        if ! curl -fsSL --retry 2 -o "$file" "$source"; then refuse "$name: the dump cannot be fetched"; fi
+    elif ! [ -s "$file" ]; then
+        refuse "$file: this copy was made without its dump; take it down and bring it up again"
+    fi
+    if [ -e "$marker" ]; then sql "DROP DATABASE \`$schema\`; CREATE DATABASE \`$schema\` CHARACTER SET $charset"; fi
+    : >"$marker"
+    if ! unpacked "$file" | mysql --defaults-file="$client" "$schema"; then
+        refuse "$name: the dump was not loaded to its end; the reason stands above, the next up begins anew"
+    fi
+    rm -f "$marker"
+    if [[ $source = https://* ]]; then rm -f "$file"; fi
+}
+unpacked() {
+    case $1 in
+        *.gz) gzip -dc "$1" ;;
+        *.zst) zstd -dcq "$1" ;;
+        *) cat "$1" ;;
+    esac
+}
+
 # start_program NAME PROCESSES PATTERN FILE: Supervisor runs the program as its file says
 start_program() {
     local name=$1 processes=$2
@@ -311,11 +355,15 @@ update_records() {
 # keeps the records, SECONDS the time that dynamic updates need to spread. An authority counts what it issues and every
 # challenge that fails: a certificate that is right already is not asked for again, only its renewal is set.
 issue_certificate() {
-    local log account
     if certificate_is_right "$@"; then
         set_renewal "$1" "$5" "$6"
         return
     fi
+    order_certificate "$@"
+}
+# order_certificate, with the same arguments: whatever is there already
+order_certificate() {
+    local log account
     if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
     # certbot asks the authority even when a hook fails, and failures are counted
     if [ "$5" != rfc2136 ]; then /usr/local/sbin/itqan-dns check || refuse "$2: no certificate is asked for before that is settled"; fi
@@ -387,14 +435,6 @@ serve_certificate() {
     fi
 }
 served_now() { [ "$(probe_served "$@")" = "served $1 the certificate of $2" ]; }
-
-# trust_root URL AUTHORITY: the root of the copy's own authority becomes one of the system's; AUTHORITY signs its endpoint
-trust_root() {
-    local root=/usr/local/share/ca-certificates/itqan-acme-root.crt
-    if ! wait_until 30 curl -fs --cacert "$2" -o /dev/null "$1"; then refuse "$1: the ACME authority does not answer"; fi
-    curl -fsS --cacert "$2" "$1" | place "$root" root:root 644 openssl x509 -noout -in "$root"
-    update-ca-certificates >/dev/null 2>&1
-}
 
 # refuse_chain LINEAGE
 refuse_chain() { refuse "the chain of $1 is not trusted by the system's store: $(openssl verify "/etc/letsencrypt/live/$1/fullchain.pem" 2>&1 | tail -n 1)"; }

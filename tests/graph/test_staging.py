@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from components.staging import context_files, package_script, write_context
+from components.staging import base_images, context_files, image_name, package_script, write_context
 from components.unit import Unit
 from settings import Settings
 from tests.graph.recorder import Program, is_secret, plain
@@ -49,7 +50,12 @@ def test_secrets_in_uploads_are_marked(copy: Program) -> None:
         for upload in plain_list(copy, name)
         if is_secret(upload["content"])
     }
-    assert secret == {"/etc/ssh/ssh_host_ed25519_key", "/etc/itqan/tsig.key", "/etc/itqan/pebble/tls.key"}
+    assert secret == {
+        "/etc/ssh/ssh_host_ed25519_key",
+        "/etc/itqan/tsig.key",
+        "/etc/itqan/pebble/tls.key",
+        "/etc/itqan/pebble/authority.key",
+    }
 
 
 def plain_list(copy: Program, name: str) -> list[dict[str, object]]:
@@ -58,9 +64,35 @@ def plain_list(copy: Program, name: str) -> list[dict[str, object]]:
     return uploads
 
 
-def test_a_new_image_does_not_replace_a_living_copy(copy: Program) -> None:
-    assert copy.resources["server"].ignored == ["image"]
-    assert copy.resources["registrar"].ignored == ["image"]
+def test_the_registrars_image_is_its_own_files_alone(staging: Settings) -> None:
+    files = context_files([])
+    name = image_name("registrar", files, base_images(staging))
+    other = {**files, "packages/apply.sh": b"others", "trust/ca.crt": b"others"}
+    assert image_name("registrar", other, base_images(staging)) == name
+    assert image_name("registrar", {**files, "registrar.sh": b"others"}, base_images(staging)) != name
+    another_server = {**base_images(staging), "SERVER_BASE": "others"}
+    assert image_name("registrar", files, another_server) == name
+    assert image_name("server", files, another_server) != image_name("server", files, base_images(staging))
+
+
+def test_a_new_image_label_or_dump_does_not_replace_a_living_copy(copy: Program) -> None:
+    assert copy.resources["server"].ignored == ["image", "labels", "mounts"]
+    assert copy.resources["registrar"].ignored == ["labels"]
+    assert copy.resources["network"].ignored == ["labels"]
+
+
+def test_a_folder_of_the_docker_host_and_a_dump_are_mounted_to_be_read(run: Callable[..., Program]) -> None:
+    program = run(
+        "staging",
+        release={"repository": "/srv/x.git", "ref": "a" * 40},
+        staging={"database": "/srv/y.sql.gz"},
+    )
+    server = program.resources["server"].inputs
+    repository = next(v for v in server["volumes"] if v["containerPath"] == "/srv/git/release.git")
+    assert (repository["hostPath"], repository["readOnly"]) == ("/srv/x.git", True)
+    assert server["mounts"] == [
+        {"type": "bind", "source": "/srv/y.sql.gz", "target": "/srv/itqan/dump.sql.gz", "readOnly": True}
+    ]
 
 
 def test_the_state_does_not_know_where_the_checkout_is(copy: Program, root: Path) -> None:

@@ -192,6 +192,7 @@ def report(debian: Platform, staging: Settings) -> Report:
         [],
         made,
         debian.substitutions[:1],
+        staging.set_command,
     )
 
 

@@ -71,7 +71,7 @@ def test_an_authority_that_is_not_known_has_no_expected_name(
 
 
 def test_a_copy_asks_its_own_authority(staging: Settings, staging_units: dict[str, Unit]) -> None:
-    directory = f"https://{staging.registrar_address}:14000/dir"
+    directory = f"https://{staging.registrar_address}/dir"
     assert f"renewal server {directory}" in staging_units["certificates/lineage"].expect.splitlines()
     assert "letsencrypt.org" not in "".join(unit.apply for unit in staging_units.values())
 

@@ -246,8 +246,8 @@ def test_all_mistakes_are_told_at_once(config: Config, root: Path) -> None:
         ),
         (
             "staging",
-            "sshPrivateKey sshHostPrivateKey registrarPrivateKey tsigSecret appKey databasePassword "
-            "reverbAppId reverbAppKey reverbAppSecret",
+            "sshPrivateKey sshHostPrivateKey registrarPrivateKey authorityPrivateKey tsigSecret appKey "
+            "databasePassword reverbAppId reverbAppKey reverbAppSecret",
         ),
     ],
 )

@@ -12,6 +12,7 @@ from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from components.authority import copy_certificate, copy_key
 from components.keys import public_key
 from components.platform import load_platform
 from components.registrar import certificate, private_key, tsig_clause
@@ -133,6 +134,8 @@ class Hoster:
         self.copy(name, "/etc/itqan/tsig.key", tsig_clause(self.settings))
         self.copy(name, "/etc/itqan/pebble/tls.pem", certificate(self.settings))
         self.copy(name, "/etc/itqan/pebble/tls.key", private_key(self.settings))
+        self.copy(name, "/etc/itqan/pebble/authority.pem", copy_certificate(self.settings))
+        self.copy(name, "/etc/itqan/pebble/authority.key", copy_key(self.settings))
         docker("start", name)
         _wait(lambda: _ok("exec", name, "registrar", "healthy"), 30, "the registrar answers")
 

@@ -11,8 +11,8 @@ const echo = new Echo({
     broadcaster: 'reverb',
     key,
     wsHost: location.hostname,
-    wsPort: 80,
-    wssPort: 443,
+    wsPort: location.port || 80,
+    wssPort: location.port || 443,
     forceTLS: location.protocol === 'https:',
     enabledTransports: ['ws', 'wss'],
 });
