@@ -49,8 +49,8 @@ BOOT = (
     'require "vendor/autoload.php"; $app = require "bootstrap/app.php"; '
     "$app->make(Illuminate\\Contracts\\Console\\Kernel::class)->bootstrap(); "
 )
-# Where each change is killed, one after the other: what it says when it gets there (tests/unit/test_rotate.py has
-# every step).
+# Where each change is killed, one after the other: what it says when it gets there. Each step of every one is
+# killed in tests/unit/test_rotate.py.
 STEPS = {
     "db": (
         "Making a new",
