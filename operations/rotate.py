@@ -57,8 +57,8 @@ class _Rotate:
         settings = self._settings()
         if settings.branch:
             raise OperationError(
-                f"{self._name} is the copy of branch {settings.branch}: its secrets are derived, not stored. A "
-                "new itqan:branchSeed makes new ones for all copies; take them down before"
+                f"{self._name} is the copy of branch {settings.branch}: its secrets are derived, not stored. "
+                "A new itqan:branchSeed makes new ones for all copies; take them down before"
             )
         if settings.rotation is None:
             self._require_ready(settings)
