@@ -56,6 +56,7 @@ def findings(settings: Settings, states: Iterable[State] = ()) -> list[Finding]:
     return [
         *_versions(settings, found),
         *_withheld(found),
+        *_rotation(settings),
         *_environment(settings),
         *_debug(settings, found),
         *_reverb(settings, found),
@@ -80,13 +81,28 @@ def probes(settings: Settings) -> list[Unit]:
             "    systemctl -q is-active $unit && echo $unit",
             "done",
         ),
-        PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args=',
+        # arguments of other programs are nobody's business, and may hold what is secret
+        PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args= | grep -w artisan',
         DEBUG: call("sed", "-nE", DEBUG_LINE, f"{settings.application.path}/.env"),
     }
     if settings.dns.conference == "external":
         name = f"conference.{settings.domain}"
         probe[CONFERENCE] = call("probe_records", settings.name_server or "", name, "A")
     return [Unit(name, text, expect="", apply="") for name, text in probe.items()]
+
+
+def _rotation(settings: Settings) -> list[Finding]:
+    """A change of a secret that was begun and not ended: until then two values are valid."""
+    if settings.rotation is None:
+        return []
+    of = settings.rotation.of
+    return [
+        Finding(
+            "Environment Configuration (.env)",
+            f"a change of a secret ({of}) is under way; until its end the old one may be valid too",
+            f"./itqan rotate {settings.stack} {of}",
+        )
+    ]
 
 
 def _versions(settings: Settings, found: Mapping[str, str]) -> list[Finding]:

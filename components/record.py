@@ -119,7 +119,7 @@ class Record:
         return [State(unit, self.entries[unit.name].found) for unit in units if unit.name not in unlike]
 
     def unlike(self, units: Sequence[Unit]) -> list[str]:
-        """The names of the others: since the last `up` their probe changed in the program, or is new."""
+        """The names of the others: since the last `up` their probe changed in the program, or came in."""
         entries = self.entries
         return [
             name

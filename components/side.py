@@ -50,7 +50,7 @@ class Side:
     @property
     def host(self) -> str:
         """How the host is reached, in words."""
-        return f"{self.endpoint.user}@{self.endpoint.host} port {self.endpoint.port}"
+        return self.endpoint.words
 
     @property
     def looked(self) -> list[Unit]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from . import hosts
 from .engine import Engine
-from .errors import ConfigurationError, EngineError, OperationError
+from .errors import ConfigurationError, EngineError
 from .machine import ready_engine
-from .observed import observer_of, told
 from .paths import ROOT, stack_file
 from .report import Report
 from .stack import may_be_branch, own_configuration, unusable
@@ -31,7 +30,7 @@ MODULES = ("asyncssh", "components.side", "components.findings", "jinja2")
 def audit_stack(name: str, steps: Steps) -> Report:
     """Compares a stack with its host.
 
-    Raises ConfigurationError for a wrong configuration, OperationError when the host cannot be looked at.
+    Raises ConfigurationError for a wrong configuration, UnseenHost when the host cannot be looked at.
     """
     from components.findings import findings, probes
     from components.preflight import look as preflight_look
@@ -42,23 +41,27 @@ def audit_stack(name: str, steps: Steps) -> Report:
     side = side_of(settings)
     looked = [*side.looked, *probes(settings)]
     started = time.monotonic()
-    unobserved: list[str] = []
+    host, unobserved = side.host, list[str]()
     if settings.observe == "observer":
-        record = told(observer_of(settings))
-        states, unobserved = record.states(looked), record.unlike(looked)
+        from .observed import observer_of, told
+
+        endpoint = observer_of(settings)
+        record = told(endpoint)
+        host, states, unobserved = endpoint.words, record.states(looked), record.unlike(looked)
     else:
         [states] = look([(side, [*looked, preflight_look(settings, side.platform, time.time())])])
     units = {unit.name for unit in side.units}
     return Report(
         stack=name,
         accepted=settings.accepted,
-        host=side.host,
+        host=host,
         seconds=time.monotonic() - started,
         states=[state for state in states if state.unit.name in units],
         unknown=unknown(side.judged, states, settings.accepted),
         obstacles=obstacles(settings, states),
         findings=findings(settings, states),
         substitutions=side.platform.substitutions,
+        set_command=settings.set_command,
         unobserved=unobserved,
     )
 
@@ -71,9 +74,7 @@ def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
     for name in names:
         if may_be_branch(name):
             _derive(name, engine)
-        if not stack_file(name).exists():
-            file = stack_file(name).name
-            raise ConfigurationError(f"stack {name}: {file} does not exist; type: ./itqan up --stack {name}")
+        require_file(name)
     with ThreadPoolExecutor(len(names)) as beside:
         reading = [beside.submit(own_configuration, name, engine) for name in names]
         for module in MODULES:
@@ -86,6 +87,13 @@ def _derive(name: str, engine: Engine) -> None:
     from .branches import derive_if_branch
 
     derive_if_branch(name, engine, Steps())
+
+
+def require_file(name: str) -> None:
+    """Raises ConfigurationError for a stack that has no configuration."""
+    file = stack_file(name)
+    if not file.exists():
+        raise ConfigurationError(f"stack {name}: {file.name} does not exist; type: ./itqan up --stack {name}")
 
 
 def _settings(name: str, values: Callable[[], dict[str, object]]) -> Settings:
@@ -117,15 +125,10 @@ def side_of(settings: Settings) -> Side:
 
 
 def look(sides: Sequence[tuple[Side, list[Unit]]]) -> list[list[State]]:
-    """What is found of each side's units, all hosts at once. Raises OperationError."""
-    from components.observation import Unreachable, observe
-
-    async def all_sides() -> list[list[State]]:
-        return await asyncio.gather(*(observe(side.endpoint, units) for side, units in sides))
-
+    """What is found of each side's units, all hosts at once. Raises UnseenHost."""
     try:
-        return asyncio.run(all_sides())
-    except Unreachable as error:
+        return hosts.look([(side.endpoint, units) for side, units in sides])
+    except hosts.UnseenHost as error:
         copies = [side.settings.stack for side, _ in sides if side.settings.target == "docker"]
         hint = "".join(f"\n  is the copy up? ./itqan up --stack {name}" for name in copies)
-        raise OperationError(f"{error}{hint}") from None
+        raise hosts.UnseenHost(f"{error}{hint}") from None

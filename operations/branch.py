@@ -17,6 +17,7 @@ from .run import RunFailed, run_up
 from .stack import Stack
 from .steps import Silent, Steps
 from .stopped import start_stopped
+from .summary import curl_line, write_root_certificate
 from .waiting import lock_file, one_at_a_time
 
 # How often a run is tried when something outside came in between.
@@ -112,5 +113,6 @@ def places(branch: str, steps: Steps) -> str:
         outputs = {}
     if not outputs.get("rootCertificate"):
         raise OperationError(f"the copy of {branch} is not up; type: ./itqan branch up {branch}")
+    write_root_certificate(name, outputs)
     keep_authority(outputs)
-    return opening_words(outputs)
+    return f"{opening_words(outputs)}\n\nFrom a shell:\n  {curl_line(name, outputs)}"

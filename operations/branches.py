@@ -133,7 +133,7 @@ def backend_digest(engine: Engine) -> str:
 
 def _prepare(stack: str, branch: str, engine: Engine, steps: Steps) -> dict[str, str]:
     from components.repository import branch_commit
-    from settings import AUTHORITY, SettingsError, load, merged_config
+    from settings import SettingsError, load
 
     from .prepare.docker import ensure_docker
 
@@ -143,12 +143,7 @@ def _prepare(stack: str, branch: str, engine: Engine, steps: Steps) -> dict[str,
     image = _complete_base(stack, engine, steps)
     derive(stack, branch, engine, steps)
     try:
-        values = own_configuration(stack, engine)
-        if not merged_config(values, ROOT).get(AUTHORITY):
-            shared_authority(STAGING, stack, engine, steps)
-            derive(stack, branch, engine, steps)
-            values = own_configuration(stack, engine)
-        settings = load(stack, values, ROOT)
+        settings = load(stack, own_configuration(stack, engine), ROOT)
     except SettingsError as error:
         raise unusable(stack, error.problems) from None
     try:
@@ -230,7 +225,7 @@ def _has_resources(stack: str, engine: Engine) -> bool:
 
 
 def _complete_base(stack: str, engine: Engine, steps: Steps) -> str:
-    """Notes in the base's file what all copies share and it lacks: platform, images, seed.
+    """Notes in the base's file what all copies share and it lacks: platform, images, seed, authority.
 
     Returns the server's image.
     """
@@ -246,6 +241,7 @@ def _complete_base(stack: str, engine: Engine, steps: Steps) -> str:
             with steps.step("secrets", f"{text}; other machines need that file as it is then"):
                 options = ["--secret", "--raw", "--config-file", str(BASE), "--stack", stack]
                 engine.call("config", "set", *options, f"itqan:{BRANCH_SEED}", stdin=make())
+    shared_authority(STAGING, stack, engine, steps)
     return image
 
 

@@ -7,7 +7,7 @@ import sys
 
 from .branches import derive_if_branch, forget_branch
 from .daemon import Daemon
-from .edge import remove_unused, unregister
+from .edge import tidy, unregister
 from .engine import Engine
 from .errors import ConfigurationError, EngineError, OperationError
 from .interrupted import recover
@@ -54,7 +54,7 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
         unregister(stack, steps)
         _require_nothing_left(daemon, stack)
         if images:
-            remove_unused(daemon, steps)
+            tidy(daemon, steps)
             _remove_images(daemon, steps)
 
 

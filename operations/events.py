@@ -91,7 +91,7 @@ class Record:
         now = time.monotonic()
         if "resourcePreEvent" in event:
             metadata = event["resourcePreEvent"]["metadata"]
-            if _is_thing(metadata):
+            if is_thing(metadata):
                 self.running[metadata["urn"]] = now
         elif "resOutputsEvent" in event:
             return self._ended(event["resOutputsEvent"]["metadata"], now, failed=False)
@@ -109,7 +109,7 @@ class Record:
         if metadata["type"] == STACK_TYPE:
             self.outputs = (metadata.get("new") or {}).get("outputs") or {}
             return None
-        if not _is_thing(metadata):
+        if not is_thing(metadata):
             return None
         change = Change(Resource.of(urn), operation, began, now - began, failed)
         if operation in UNCHANGED and not failed:
@@ -133,7 +133,7 @@ class Record:
             self.notes.append(message)
 
 
-def _is_thing(metadata: dict[str, Any]) -> bool:
+def is_thing(metadata: dict[str, Any]) -> bool:
     """Whether a resource is something outside the engine: no part that groups others, no provider."""
     state = metadata.get("new") or metadata.get("old") or {}
     return bool(state.get("custom")) and not metadata["type"].startswith(PROVIDER_PREFIX)

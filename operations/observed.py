@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .audit import require_file
 from .errors import ConfigurationError, OperationError
 from .paths import ROOT, stack_file
 from .report import Report
@@ -31,19 +32,25 @@ def audit_with_key(name: str, key: Path) -> Report:
 
     plain = _plain(name)
     connection = plain["connection"]
-    place = (str(connection["host"]), int(connection.get("port", 22)))
+    host, port, host_key = (
+        str(connection["host"]),
+        int(connection.get("port", 22)),
+        str(connection["hostKey"]),
+    )
+    endpoint = Endpoint(host, port, OBSERVER, _read(key), host_key, "--observer-key")
     started = time.monotonic()
-    record = told(Endpoint(*place, OBSERVER, _read(key), str(connection["hostKey"]), "--observer-key"))
+    record = told(endpoint)
     return Report(
         stack=name,
         accepted=plain.get("accepted") or {},
-        host=f"{OBSERVER}@{place[0]} port {place[1]}",
+        host=endpoint.words,
         seconds=time.monotonic() - started,
         states=record.recorded(),
         unknown=record.unknown(),
         obstacles=[],
         findings=[],
         substitutions=load_platform(plain["platform"]).substitutions,
+        set_command=f"pulumi config set --stack {name}",
     )
 
 
@@ -73,6 +80,7 @@ def _plain(name: str) -> dict[str, Any]:
     """The plain settings of a server that is set up."""
     from settings import SettingsError, at, merged_config, stack_file_config
 
+    require_file(name)
     try:
         plain = merged_config(stack_file_config(stack_file(name)), ROOT)
     except SettingsError as error:

@@ -34,12 +34,6 @@ def stack_file(stack: str) -> Path:
     return branch_file(stack) if is_derived(stack) else own_file(stack)
 
 
-def set_command(stack: str) -> str:
-    """What to type before a key and a value; the copies of branches share a file."""
-    file = "--config-file Pulumi.staging.yaml " if is_derived(stack) else ""
-    return f"pulumi config set {file}--stack {stack}"
-
-
 def file_options(stack: str) -> list[str]:
     """The engine's options for a stack whose configuration is not where it looks by itself."""
     return ["--config-file", str(branch_file(stack))] if is_derived(stack) else []

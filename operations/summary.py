@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .edge import register
 from .events import Record
-from .opening import keep_authority
 from .paths import HOME
 from .run import RunFailed
 from .stack import Stack
@@ -36,7 +34,7 @@ def write_root_certificate(stack: str, outputs: Mapping[str, Any]) -> None:
 
 @contextmanager
 def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callable[[Stack, Record], None]]:
-    """Gives the body what to call at the end of its run: leads browsers to a copy, prints the summary.
+    """Gives the body what to call at the end of its run: keeps the authority's root, prints the summary.
 
     Arguments: `start`, when the command began (time.monotonic); `trace`, where the run's timings go, those of
     one that failed too.
@@ -47,8 +45,7 @@ def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callab
         _trace(trace, steps, record)
         try:
             if stack.is_copy:
-                keep_authority(record.outputs)
-                register(stack.name, record.outputs, steps)
+                _lead_browsers_to(stack.name, record.outputs, steps)
         finally:
             print(summary(stack, record, steps.durations, time.monotonic() - start))
 
@@ -57,6 +54,14 @@ def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callab
     except RunFailed as error:
         _trace(trace, steps, error.record)
         raise
+
+
+def _lead_browsers_to(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
+    from .edge import register
+    from .opening import keep_authority
+
+    keep_authority(outputs)
+    register(stack, outputs, steps)
 
 
 def _trace(path: Path | None, steps: Steps, record: Record) -> None:

@@ -11,6 +11,7 @@ from .branches import backend_digest, derive, docker_id, forget_branch
 from .copies import Copy, age_words, found_copies
 from .daemon import Daemon
 from .down import take_down
+from .edge import tidy
 from .engine import Engine
 from .errors import ConfigurationError, OperationError
 from .labels import BACKEND_KEY, STACK_KEY
@@ -68,6 +69,7 @@ def carry_out(sweep: Sweep, steps: Steps) -> list[str]:
             removal.remove()
         except OperationError as error:
             failed.append(f"{removal.what}: {error}")
+    tidy(Daemon(), steps)
     return failed
 
 

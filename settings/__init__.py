@@ -1,10 +1,10 @@
 """Everything the server's document says, as one typed model read from Pulumi's configuration."""
 
-from .branches import slug, stack_of
-from .loading import SettingsError, load, merged_config, stack_file_config
+from .branches import slug, source_of, stack_of
+from .loading import SettingsError, load, merged_config, problems_at, stack_file_config
 from .model import Settings, usual_subnet
 from .parts import OwnerMode, Program
-from .rules import NAMESPACE, at
+from .rules import NAMESPACE, at, laid
 from .secrets import (
     AUTHORITY,
     BRANCH_SEED,
@@ -16,6 +16,7 @@ from .secrets import (
     VARIABLES,
     Secret,
     missing_secrets,
+    p256_key,
 )
 
 __all__ = [
@@ -34,10 +35,14 @@ __all__ = [
     "Settings",
     "SettingsError",
     "at",
+    "laid",
     "load",
     "merged_config",
     "missing_secrets",
+    "p256_key",
+    "problems_at",
     "slug",
+    "source_of",
     "stack_file_config",
     "stack_of",
     "usual_subnet",

@@ -9,8 +9,11 @@ from typing import Any
 
 from .fields import BRANCH
 from .rules import NAMESPACE, at
-from .secrets import AUTHORITY, BRANCH_SEED, ROTATION, SECRETS, Source
+from .secrets import AUTHORITY, BRANCH_SEED, SECRETS, Source
 
+# Secrets that are no copy's own: what others are derived from, what browsers trust, the private half of
+# a setting.
+SHARED = (BRANCH_SEED, AUTHORITY, "observerPrivateKey")
 # Before a slug, the name of a stack.
 PREFIX = "staging-"
 # Where the copies of branches live when `itqan:staging.domain` does not say it: browsers and resolvers know
@@ -22,8 +25,6 @@ LONGEST = 40
 DIGEST = 8
 # A slug with a digest; a branch whose own name looks like one gets a digest too, so that they never meet.
 WITH_DIGEST = re.compile(rf"(?:.*-)?[0-9a-f]{{{DIGEST}}}")
-SHARED = frozenset({AUTHORITY, BRANCH_SEED})
-NOT_INHERITED = frozenset({BRANCH_SEED, ROTATION, "previousAppKeys"})
 PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -62,37 +63,36 @@ def branch_problems(config: Mapping[str, Any], stack: str) -> list[str]:
 
 
 def with_branch(config: Mapping[str, Any], stack: str) -> dict[str, Any]:
-    """The merged configuration of a branch's copy: with its own domain, host name, release and secrets.
+    """The merged configuration of a branch's copy: its own domain, host name, release and secrets.
 
     Pure: the program, the reports and every machine that has the seed see the same.
     """
     branch = str(config["branch"])
-    # the seed is for this function alone, and what the base's secrets were before is none of the copy's
-    own = {key: value for key, value in config.items() if key not in NOT_INHERITED}
+    own = {key: value for key, value in config.items() if key != BRANCH_SEED}
     domain = at(config, "staging.domain") or DEFAULT_DOMAIN
     return {
         **own,
         "domain": f"{slug(branch)}.{domain}",
         "server": {**config["server"], "hostname": stack},
         "release": {**config["release"], "ref": branch},
-        **derived_secrets(str(config[BRANCH_SEED]), stack, config),
+        **derived_secrets(config, stack),
     }
 
 
-def derived_secrets(seed: str, stack: str, config: Mapping[str, Any]) -> dict[str, str]:
-    """The secrets that can be made and that a copy has, derived for one stack: always the same ones.
+def derived_secrets(config: Mapping[str, Any], stack: str) -> dict[str, str]:
+    """The secrets of a copy that can be made, and further ones that the base has, derived for one stack.
 
-    A copy has those that every copy needs, and further ones that the configuration of all copies has. The
-    authority is common to all: a browser trusts it once.
+    The same seed and stack give the same ones. The test authority is that of all copies.
     """
+    seed = str(config[BRANCH_SEED])
     return {
-        name: secret.generate(_source(seed, f"{NAMESPACE}/{stack}/{name}"))
+        name: secret.generate(source_of(seed, f"{NAMESPACE}/{stack}/{name}"))
         for name, secret in SECRETS.items()
         if secret.generate and name not in SHARED and ("docker" in secret.targets or config.get(name))
     }
 
 
-def _source(seed: str, purpose: str) -> Source:
+def source_of(seed: str, purpose: str) -> Source:
     """Bytes by HKDF-SHA256 (RFC 5869), of no use for any other purpose than the one that is named."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF

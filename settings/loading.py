@@ -50,6 +50,20 @@ def load(stack: str, config: Mapping[str, object], root: Path) -> Settings:
     return settings
 
 
+def problems_at(config: Mapping[str, Any], path: str) -> list[str]:
+    """What is wrong with the value at a dotted path of a merged configuration, whatever else it lacks.
+
+    Returns lines `value: what is allowed`, none when the value can stand.
+    """
+    try:
+        Settings.model_validate({**config, "stack": "any"})
+    except ValidationError as error:
+        where = f"{NAMESPACE}:{path}: "
+        lines = _field_problems(error, missing=[])
+        return [line.removeprefix(where) for line in lines if line.startswith(where)]
+    return []
+
+
 def _field_problems(error: ValidationError, missing: list[str]) -> list[str]:
     """One line for each wrong value; a union's branches (`address or word`) give one line together.
 

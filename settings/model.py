@@ -42,7 +42,7 @@ from .parts import (
     Software,
     Staging,
 )
-from .rules import TEST_DOMAINS, lies_in
+from .rules import lies_in, signed_domains
 from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
 
 # Of a copy below `localhost` that says nothing else; every user may listen there.
@@ -137,8 +137,8 @@ class Settings(Part):
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
-    branch_seed: SecretValue | None = None
     rotation: Rotation | None = None
+    branch_seed: SecretValue | None = None
 
     def secret(self, name: str) -> SecretStr | None:
         """A secret by its name in the configuration."""
@@ -195,27 +195,9 @@ class Settings(Part):
         return self.subnet[5]
 
     @property
-    def application_packages(self) -> list[str]:
-        """Packages beside those of the platform, each once; `zstd` unpacks a dump."""
-        unpacks = ["zstd"] if (self.staging.database or "").partition("?")[0].endswith(".zst") else []
-        return list(dict.fromkeys([*self.further_packages, *unpacks]))
-
-    @property
-    def mounted_repository(self) -> str | None:
-        """The folder of the Docker host that a copy's release comes from, if it comes from one."""
-        repository = self.release.repository
-        return repository if self.target == "docker" and repository.startswith("/") else None
-
-    @property
-    def mounted_dump(self) -> str | None:
-        """The file of the Docker host that a copy's database is loaded from, if it is one of its files."""
-        dump = self.staging.database
-        return dump if self.target == "docker" and dump and dump.startswith("/") else None
-
-    @property
     def authority_domains(self) -> list[str]:
-        """What the project's test authority may sign for: names that no public authority does."""
-        return list(TEST_DOMAINS)
+        """What the project's test authority may sign for: the same for all copies."""
+        return list(signed_domains(self.staging.domain))
 
     @property
     def edge(self) -> str | None:
@@ -236,6 +218,24 @@ class Settings(Part):
     def url(self) -> str:
         """The site's address as a browser takes it."""
         return f"https://{self.domain}" + (f":{self.edge_port}" if self.edge_port != 443 else "")
+
+    @property
+    def application_packages(self) -> list[str]:
+        """Packages beside those of the platform, each once; `zstd` unpacks a dump."""
+        unpacks = ["zstd"] if (self.staging.database or "").partition("?")[0].endswith(".zst") else []
+        return list(dict.fromkeys([*self.further_packages, *unpacks]))
+
+    @property
+    def mounted_repository(self) -> str | None:
+        """The folder of the Docker host that a copy's release comes from, if it comes from one."""
+        repository = self.release.repository
+        return repository if self.target == "docker" and repository.startswith("/") else None
+
+    @property
+    def mounted_dump(self) -> str | None:
+        """The file of the Docker host that a copy's database is loaded from, if it is one of its files."""
+        dump = self.staging.database
+        return dump if self.target == "docker" and dump and dump.startswith("/") else None
 
     @property
     def zone(self) -> str:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from secrets import token_bytes
 from typing import Protocol
 
+# The number of points of the curve P-256 (SP 800-186, section 3.2.1.3).
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
 # Gives a number of bytes that nobody can guess. A secret is a function of one call of it: new bytes make a
 # new secret, bytes that were derived from another secret make the same one again (settings/branches.py).
 Source = Callable[[int], bytes]
-
-
-# https://csrc.nist.gov/pubs/fips/186-5/final
-P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class Generate(Protocol):
@@ -64,19 +63,20 @@ def _ssh_key(source: Source = token_bytes) -> str:
     return f"-----BEGIN OPENSSH PRIVATE KEY-----\n{rows}\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
-def _field(value: bytes) -> bytes:
-    """A string of the SSH protocol (RFC 4251, section 5)."""
-    return struct.pack(">I", len(value)) + value
-
-
-def _p256_key(source: Source = token_bytes) -> str:
-    """A private key on the curve P-256, which every browser verifies, as PEM text."""
+def p256_key(source: Source = token_bytes) -> str:
+    """A private key on the curve P-256, which every browser verifies, as PEM text (PKCS #8)."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    # 64 bits more than the order has, so that no value is likelier than another (FIPS 186-5, appendix A.2.1)
-    key = derive_private_key(int.from_bytes(source(40), "big") % (P256_ORDER - 1) + 1, SECP256R1())
+    # 48 bytes for a number below 2^256: so long that the remainder favours no number (FIPS 186-5, A.2.1)
+    number = int.from_bytes(source(48), "big") % (P256_ORDER - 1) + 1
+    key = derive_private_key(number, SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _field(value: bytes) -> bytes:
+    """A string of the SSH protocol (RFC 4251, section 5)."""
+    return struct.pack(">I", len(value)) + value
 
 
 def _base64(length: int, before: str = "") -> Generate:
@@ -106,11 +106,10 @@ BUNDLE = "secrets"
 # change of one secret that is under way, always in the bundle.
 VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
-# The one secret that all copies of a project share: a browser trusts its certificate once.
-AUTHORITY = "authorityPrivateKey"
-
 # The one secret that the copies of branches share: their own are derived from it.
 BRANCH_SEED = "branchSeed"
+# The one secret that all copies of a project share: a browser trusts its certificate once.
+AUTHORITY = "authorityPrivateKey"
 
 SECRETS: dict[str, Secret] = {
     "sshPrivateKey": Secret("private SSH key of the connection (OpenSSH format)", BOTH, _ssh_key),
@@ -119,11 +118,12 @@ SECRETS: dict[str, Secret] = {
     "registrarPrivateKey": Secret(
         "key of the copy's ACME authority's own TLS certificate (PEM)", DOCKER, _tls_key
     ),
-    AUTHORITY: Secret("key of the test authority of all copies (PEM, P-256)", DOCKER, _p256_key),
+    AUTHORITY: Secret("key of the test authority of all copies (PEM, P-256)", DOCKER, p256_key),
     "tsigSecret": Secret("TSIG secret for the zone (base64, HMAC-SHA512)", DOCKER, _base64(64)),
     "hostingerToken": Secret("token of Hostinger's API (hpanel.hostinger.com/profile/api)", NOWHERE),
-    # as `php artisan key:generate`
-    "appKey": Secret("APP_KEY of the application (base64:…)", BOTH, _base64(32, "base64:")),
+    "appKey": Secret(
+        "APP_KEY of the application (base64:…)", BOTH, _base64(32, "base64:")
+    ),  # as `php artisan key:generate`
     "databasePassword": Secret("DB_PASSWORD", BOTH, _password),
     "previousAppKeys": Secret("APP_PREVIOUS_KEYS: old keys, which still read; with commas", NOWHERE),
     "redisPassword": Secret("REDIS_PASSWORD", NOWHERE, _password),

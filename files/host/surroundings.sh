@@ -39,7 +39,7 @@ look_crontabs() {
     for file in /var/spool/cron/crontabs/*; do
         if [ -f "$file" ]; then
             awk -v user="${file##*/}" '!/^[ \t]*(#|$)/ {print "crontab", user, $0}' "$file" \
-                | sed -E 's/((^|[ \t])-p|(pass|password|token|key|secret)[=: ]+)[^ \t]+/\1…/gI'
+                | sed -E 's/((^|[ \t])-p|(pass|password|pwd|token|key|secret)[=: ]+)[^ \t]+/\1…/gI; s|(://[^/@ \t]*:)[^/@ \t]+@|\1…@|g'
         fi
     done
 }

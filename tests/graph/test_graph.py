@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pulumi
 import pytest
 
+from components.observation import Endpoint, State
 from components.unit import Unit
 from settings import Settings
+from tests.conftest import OBSERVER_KEY
 from tests.graph.recorder import Program, in_clear, is_secret, plain
 
 PARTS = [
@@ -281,6 +283,45 @@ def test_without_observation_the_numbers_stay(run: Run) -> None:
     known = {"nginx/service": {"healed": 2, "note": "expected a, found b"}}
     blind = run("prod", ledger=known, found={"nginx/service": "gone"}, observe=False)
     assert known["nginx/service"].items() <= blind.outputs["ledger"]["nginx/service"].items()
+
+
+def test_the_observer_s_record_comes_after_every_other_unit(run: Run) -> None:
+    program = run("prod", observe=False, observer={"key": OBSERVER_KEY})
+    others = set(program.commands) - {"observer-program"}
+    assert "observer-sudo" in others
+    assert others - program.all_after("observer-program") == set()
+
+
+@pytest.mark.parametrize("is_preview", [True, False])
+def test_a_preview_takes_what_the_observer_was_told_and_up_looks_itself(
+    run: Run, monkeypatch: pytest.MonkeyPatch, is_preview: bool
+) -> None:
+    asked = []
+
+    class Told:
+        """A record in which two units are as they must not be, one of them by another probe."""
+
+        def states(self, units: list[Unit]) -> list[State]:
+            return [State(unit, "gone") for unit in units if unit.name == "nginx/service"]
+
+        def unlike(self, _: list[Unit]) -> list[str]:
+            return ["php/service"]
+
+    async def ask(endpoint: Endpoint, **_: float) -> Told:
+        asked.append(endpoint.user)
+        return Told()
+
+    monkeypatch.setattr("components.record.ask", ask)
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: is_preview)
+    program = run(
+        "prod",
+        observe="observer",
+        observer={"key": OBSERVER_KEY},
+        ledger={name: {"healed": 0} for name in ("nginx/service", "php/service")},
+    )
+    healed = {name: entry["healed"] for name, entry in program.outputs["ledger"].items() if entry["healed"]}
+    assert asked == (["itqan-observer"] if is_preview else [])
+    assert healed == ({"nginx/service": 1} if is_preview else {})
 
 
 def test_a_wrong_setting_stops_the_run_before_anything_is_registered(run: Run) -> None:

@@ -64,6 +64,17 @@ def plain_list(copy: Program, name: str) -> list[dict[str, object]]:
     return uploads
 
 
+def test_the_registrars_image_is_its_own_files_alone(staging: Settings) -> None:
+    files = context_files([])
+    name = image_name("registrar", files, base_images(staging))
+    other = {**files, "packages/apply.sh": b"others", "trust/ca.crt": b"others"}
+    assert image_name("registrar", other, base_images(staging)) == name
+    assert image_name("registrar", {**files, "registrar.sh": b"others"}, base_images(staging)) != name
+    another_server = {**base_images(staging), "SERVER_BASE": "others"}
+    assert image_name("registrar", files, another_server) == name
+    assert image_name("server", files, another_server) != image_name("server", files, base_images(staging))
+
+
 def test_a_new_image_label_or_dump_does_not_replace_a_living_copy(copy: Program) -> None:
     assert copy.resources["server"].ignored == ["image", "labels", "mounts"]
     assert copy.resources["registrar"].ignored == ["labels"]
@@ -82,17 +93,6 @@ def test_a_folder_of_the_docker_host_and_a_dump_are_mounted_to_be_read(run: Call
     assert server["mounts"] == [
         {"type": "bind", "source": "/srv/y.sql.gz", "target": "/srv/itqan/dump.sql.gz", "readOnly": True}
     ]
-
-
-def test_the_registrars_image_is_its_own_files_alone(staging: Settings) -> None:
-    files = context_files([])
-    name = image_name("registrar", files, base_images(staging))
-    other = {**files, "packages/apply.sh": b"others", "trust/ca.crt": b"others"}
-    assert image_name("registrar", other, base_images(staging)) == name
-    assert image_name("registrar", {**files, "registrar.sh": b"others"}, base_images(staging)) != name
-    another_server = {**base_images(staging), "SERVER_BASE": "others"}
-    assert image_name("registrar", files, another_server) == name
-    assert image_name("server", files, another_server) != image_name("server", files, base_images(staging))
 
 
 def test_the_state_does_not_know_where_the_checkout_is(copy: Program, root: Path) -> None:

@@ -381,6 +381,22 @@ def test_ensure_directory(bash: Bash, tmp_path: Path, me: str) -> None:
     assert (tmp_path / "a/b").stat().st_mode & 0o7777 == 0o750
 
 
+def test_an_account_of_somebody_else_is_left_alone(bash: Bash) -> None:
+    program = """
+    getent() { printf '%s:x:1000:1000:Olga:/home/olga:/bin/bash\\n' "$2"; }
+    useradd() { echo "useradd $*"; }
+    usermod() { echo "usermod $*"; }
+    ensure_locked_account itqan-observer 'itqan observer' /lib/home /lib/home/shell"""
+    refused = bash(program)
+    assert refused.returncode == 1
+    assert "account itqan-observer is not of this stack (its comment is `Olga`)" in refused.stderr
+    assert refused.stdout == ""
+    ours = bash(program.replace("Olga", "itqan observer"))
+    assert ours.stdout == "usermod -d /lib/home -s /lib/home/shell -p * -G  itqan-observer\n"
+    new = bash(program.replace("printf '%s:x", "false; return 2; printf '%s:x"))
+    assert new.stdout.startswith("useradd --system --no-create-home -c itqan observer -d /lib/home")
+
+
 # A database server that keeps what it is told: `tables` says whether it has any.
 SERVER = """
 sql() { printf '%s\\n' "$1" >>asked; if [[ $1 = SELECT* ]]; then cat tables 2>/dev/null; fi; true; }

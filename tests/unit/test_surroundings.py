@@ -114,7 +114,7 @@ def test_the_line_to_accept_accepts_exactly_that(staging: Settings) -> None:
     line = "login eve[1]* uid 1001 /bin/bash"
     found = State(logins.unit, f"{line}\nlogin eve1x uid 1002 /bin/bash")
     [item] = unknown([logins], [found], staging.accepted)
-    command = acceptance("pulumi config set --stack staging", staging.accepted, item)
+    command = acceptance(staging.set_command, staging.accepted, item)
     pattern = command.rsplit(" '", 1)[1].rstrip("'")
     assert "--path 'itqan:accepted.logins[0]'" in command
     [left] = unknown([logins], [found], {"logins": [pattern]})
@@ -151,3 +151,20 @@ def test_a_changed_file_of_a_package_and_a_stray_one_are_told(tmp_path: Path) ->
         f"file {folder}/gone missing",
         f"file {folder}/stray of no package",
     ]
+
+
+def test_what_looks_secret_in_a_crontab_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text(
+        "MYSQL_PWD=geheim1 mysqldump -pgeheim2 x\n"
+        "@daily curl ftp://me:geheim3@example.org/?token=geheim4 --password geheim5\n"
+        "@daily rsync -p 22 https://example.org:8080/a@b\n"
+    )
+    look = text("host/surroundings.sh").replace("/var/spool/cron/crontabs", str(tmp_path))
+    done = subprocess.run(
+        ["bash", "-c", f"{look}\nlook_crontabs"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (
+        "crontab root MYSQL_PWD=… mysqldump -p… x\n"
+        "crontab root @daily curl ftp://me:…@example.org/?token=… --password …\n"
+        "crontab root @daily rsync -p 22 https://example.org:8080/a@b\n"
+    )

@@ -188,9 +188,8 @@ class Story:
 
     def require_whole(self) -> None:
         """Nothing differs, on the host and in the state."""
-        poll(lambda: self.vps.audit()["differing"] == 0, 30, "an audit without a difference")
-        audit = itqan("audit", self.vps.stack, check=False)
-        assert audit.returncode == 0, audit.stdout
+        # some probes have a deadline of their own, which a busy machine misses now and then
+        poll(lambda: itqan("audit", self.vps.stack, check=False).returncode == 0, 180, "a clean audit")
         shown = self.note("preview at the end", itqan("preview", "--stack", self.vps.stack, check=False))
         assert shown.returncode == 0, shown.stdout
 
