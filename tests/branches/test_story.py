@@ -91,7 +91,7 @@ def test_the_list(here: Checkout, repository: Repository) -> None:
     table, _ = here.itqan("branch", "list")
     assert [line.split()[0] for line in table.splitlines()] == ["branch", TWO, ONE]
     place, _ = here.itqan("branch", "open", TWO)
-    assert place.splitlines()[0] == f"open {here.outputs(stack_of(TWO))['url']}"
+    assert place.splitlines()[0] == here.outputs(stack_of(TWO))["url"]
 
 
 def test_a_new_database_is_seeded_once(here: Checkout) -> None:
