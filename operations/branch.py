@@ -10,12 +10,12 @@ from .down import take_down
 from .engine import Engine
 from .errors import EngineError, OperationError
 from .events import Record
-from .interrupted import Busy
+from .interrupted import Busy, is_locked
 from .machine import ready_engine
 from .opening import keep_authority, opening_words
 from .run import RunFailed, run_up
 from .stack import Stack
-from .steps import Steps
+from .steps import Silent, Steps
 from .stopped import start_stopped
 from .summary import curl_line, write_root_certificate
 from .waiting import lock_file, one_at_a_time
@@ -30,8 +30,6 @@ PASSING = {
     "is no longer in the repository": "the branch was pushed anew meanwhile",
     "no stack named": "the copy was taken down from another machine",
 }
-# The engine's words when a run of another machine holds the stack: of the backends in files, of Pulumi Cloud.
-LOCKED = ("currently locked", "currently in progress")
 # Seconds to wait for another run of the same stack, and between two looks.
 PATIENCE, PAUSE = 900.0, 2.0
 
@@ -68,11 +66,11 @@ def _when_free(branch: str, engine: Engine, steps: Steps) -> tuple[Stack, Record
     deadline, told = time.monotonic() + PATIENCE, False
     while True:
         try:
-            stack = ready_branch(branch, engine, steps)
+            stack = ready_branch(branch, engine, Silent() if told else steps)
             start_stopped(stack.name, steps)
             return stack, run_up(stack)
         except (Busy, EngineError) as error:
-            locked = isinstance(error, Busy) or any(words in _words(error) for words in LOCKED)
+            locked = isinstance(error, Busy) or is_locked(_words(error))
             if not locked or time.monotonic() > deadline:
                 raise
             if not told:

@@ -57,10 +57,12 @@ def _take_down(branch: str, context: Context, steps: Steps) -> None:
 
 def _bring_up(branch: str, context: Context, steps: Steps, compared: bool) -> None:
     from ..branch import branch_stack, bring_up
+    from ..summary import lead_browsers_to
 
     stack = branch_stack(branch)
     try:
         _, record = bring_up(branch, steps)
+        lead_browsers_to(stack, record.outputs, steps)
         tried = smoke(stack, steps)
         seen = _compared(stack, steps) if compared else audit_stack(stack, steps)
     except OperationError as error:
