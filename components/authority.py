@@ -11,16 +11,14 @@ import hashlib
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from settings import Settings
+from settings import Settings, p256_key, source_of
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from .keys import UnreadableKey
 from .registrar import NOT_AFTER, NOT_BEFORE
-
-# https://csrc.nist.gov/pubs/fips/186-5/final: the order of P-256
-ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def root_certificate(settings: Settings) -> str:
@@ -36,52 +34,47 @@ def copy_certificate(settings: Settings) -> str:
     """The certificate of the copy's own authority, signed by the root, for the copy's domain only; PEM."""
     from cryptography import x509
 
-    key, own = _project_key(settings), _copy_key(settings)
+    key, own = _project_key(settings), _loaded(copy_key(settings))
     label = f"Itqan test authority of {settings.stack}"[:64]
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, label)])
     return _certificate(own.public_key(), name, _root_name(key), [settings.domain], key)
 
 
 def copy_key(settings: Settings) -> str:
-    """The key of the copy's own authority, PEM."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    own = _copy_key(settings)
-    return own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    """The key of the copy's own authority, PEM; derived, so that it is no further secret."""
+    assert settings.registrar_private_key is not None
+    secret = settings.registrar_private_key.get_secret_value()
+    return p256_key(source_of(secret, "itqan/authority of the copy"))
 
 
 def _project_key(settings: Settings) -> EllipticCurvePrivateKey:
+    assert settings.authority_private_key is not None
+    return _loaded(settings.authority_private_key.get_secret_value())
+
+
+def _loaded(pem: str) -> EllipticCurvePrivateKey:
+    """Raises UnreadableKey."""
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    assert settings.authority_private_key is not None
-    key = load_pem_private_key(settings.authority_private_key.get_secret_value().encode(), None)
-    assert isinstance(key, EllipticCurvePrivateKey)
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (TypeError, ValueError) as error:
+        raise UnreadableKey(f"itqan:authorityPrivateKey cannot be read: {error}") from None
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise UnreadableKey("itqan:authorityPrivateKey: allowed: a private key on the curve P-256")
     return key
-
-
-def _copy_key(settings: Settings) -> EllipticCurvePrivateKey:
-    """Derived by HKDF-SHA256 (RFC 5869) from the registrar's own key: no further secret to keep."""
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    assert settings.registrar_private_key is not None
-    secret = settings.registrar_private_key.get_secret_value().encode()
-    # 48 bytes for a number below 2^256: so long that the remainder favours no number (FIPS 186-5, A.2.1)
-    drawn = HKDF(SHA256(), 48, salt=None, info=b"itqan/authority of the copy").derive(secret)
-    return derive_private_key(int.from_bytes(drawn, "big") % (ORDER - 1) + 1, SECP256R1())
 
 
 def _root_name(key: EllipticCurvePrivateKey) -> x509.Name:
     """Of the key, so that the roots of two projects in one browser are two."""
     from cryptography import x509
 
-    label = f"Itqan test authority {key_digest(key)[:8]}"
+    label = f"Itqan test authority {_key_digest(key)[:8]}"
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, label)])
 
 
-def key_digest(key: EllipticCurvePrivateKey) -> str:
+def _key_digest(key: EllipticCurvePrivateKey) -> str:
     """SHA-256 of the public half, hexadecimal."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 

@@ -53,6 +53,10 @@ class Target:
             if unit.name != self.RUNNER:
                 before = [self._command(part, unit, before)]
 
+    def command(self, name: str) -> pulumi.Resource:
+        """The unit `name` as a resource."""
+        return self._commands[name]
+
     def stdout(self, name: str) -> pulumi.Output[str]:
         """What the unit `name` printed after its first line."""
         return self._commands[name].stdout.apply(lambda out: out.partition("\n")[2])

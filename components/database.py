@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from settings import Settings
 
 from .digests import key
@@ -22,6 +24,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         _address(settings, service),
         _client(settings),
         _schema(settings, service),
+        *([_data(settings)] if settings.staging.database else []),
     ]
 
 
@@ -123,6 +126,24 @@ def _password_statements(settings: Settings, service: str, host: str) -> str:
         f"{create}SET @change = IF(({kept}), 'DO 0', {retain});\n"
         "PREPARE change_password FROM @change;\nEXECUTE change_password;\n"
         "DEALLOCATE PREPARE change_password;\n"
+    )
+
+
+def mounted_dump_path(settings: Settings) -> str:
+    """Where a copy has the dump that is a file of its Docker host; its ending tells how it is packed."""
+    name = PurePosixPath(settings.mounted_dump or "").name
+    return f"/srv/itqan/dump{name[name.rindex('.sql') :]}"
+
+
+def _data(settings: Settings) -> Unit:
+    """A prepared dump in a database that has nothing yet; one that has data is left alone."""
+    database = settings.database
+    source = mounted_dump_path(settings) if settings.mounted_dump else settings.staging.database
+    return Unit(
+        name="database/data",
+        probe=call("probe_data", database.name),
+        expect=f"data of {database.name} present",
+        apply=call("load_dump", database.name, database.charset, CLIENT_FILE, source),
     )
 
 

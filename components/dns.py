@@ -13,6 +13,7 @@ from .unit import Unit, call, file_unit
 TSIG_NAME = "itqan."
 CLIENT = "/usr/local/sbin/itqan-dns"
 SETTINGS = "/etc/itqan/dns.ini"
+RECORDS = "dns/records"
 
 
 def records(settings: Settings) -> list[tuple[str, str, str]]:
@@ -39,12 +40,12 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
     if settings.dns.provider == "rfc2136":
         probe = call("probe_records", settings.name_server, *questions)
         apply = call("update_records", settings.name_server)
-        return [Unit("dns/records", probe, expect, apply, payload=_update(settings), secret=True)]
+        return [Unit(RECORDS, probe, expect, apply, payload=_update(settings), secret=True)]
     return [
         file_unit("dns/client", CLIENT, client_script(), mode="755"),
         _settings(settings),
         Unit(
-            name="dns/records",
+            name=RECORDS,
             probe=call("probe_zone", settings.name_server or "", settings.zone, *questions),
             expect=expect,
             apply=call(CLIENT, "records"),
@@ -61,6 +62,15 @@ def client_script() -> str:
 
 def _settings(settings: Settings) -> Unit:
     """What the client reads, as a hook of certbot too, without the stack; the token is root's alone."""
+    content = client_settings(settings)
+    secret = settings.dns.provider == "hostinger"
+    return file_unit(
+        "dns/settings", SETTINGS, content, mode="600", key=digests.key(settings) if secret else None
+    )
+
+
+def client_settings(settings: Settings) -> str:
+    """The client's file of settings; of Hostinger's with the token in it."""
     dns = settings.dns
     values: dict[str, object] = {
         "provider": dns.provider,
@@ -73,13 +83,7 @@ def _settings(settings: Settings) -> Unit:
         assert settings.hostinger_token is not None
         values |= {"api": dns.api, "token": settings.hostinger_token.get_secret_value()}
     content = "".join(f"{key} = {value}\n" for key, value in values.items())
-    return file_unit(
-        "dns/settings",
-        SETTINGS,
-        f"# {managed('components/dns.py')}\n[dns]\n{content}",
-        mode="600",
-        key=digests.key(settings) if dns.provider == "hostinger" else None,
-    )
+    return f"# {managed('components/dns.py')}\n[dns]\n{content}"
 
 
 def _update(settings: Settings) -> str:

@@ -56,6 +56,7 @@ def findings(settings: Settings, states: Iterable[State] = ()) -> list[Finding]:
     return [
         *_versions(settings, found),
         *_withheld(found),
+        *_rotation(settings),
         *_environment(settings),
         *_debug(settings, found),
         *_reverb(settings, found),
@@ -88,6 +89,20 @@ def probes(settings: Settings) -> list[Unit]:
         name = f"conference.{settings.domain}"
         probe[CONFERENCE] = call("probe_records", settings.name_server or "", name, "A")
     return [Unit(name, text, expect="", apply="") for name, text in probe.items()]
+
+
+def _rotation(settings: Settings) -> list[Finding]:
+    """A change of a secret that was begun and not ended: until then two values are valid."""
+    if settings.rotation is None:
+        return []
+    of = settings.rotation.of
+    return [
+        Finding(
+            "Environment Configuration (.env)",
+            f"a change of a secret ({of}) is under way; until its end the old one may be valid too",
+            f"./itqan rotate {settings.stack} {of}",
+        )
+    ]
 
 
 def _versions(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
@@ -229,7 +244,7 @@ def _strict(settings: Settings) -> str:
 
 
 def _set(settings: Settings, rest: str) -> str:
-    return f"pulumi config set --stack {settings.stack} {rest}"
+    return f"{settings.set_command} {rest}"
 
 
 def _heal(settings: Settings) -> str:

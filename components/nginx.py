@@ -32,6 +32,7 @@ def site_content(settings: Settings) -> str:
     return render(
         "nginx/site.conf.j2",
         domain=settings.domain,
+        port=settings.edge_port,
         root=settings.application.path,
         lineage=settings.certificate.lineage,
         php=settings.php.version,

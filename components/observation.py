@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -140,11 +141,9 @@ async def dialled(endpoint: Endpoint, once: Callable[[], Awaitable[Found]], pati
     while True:
         try:
             return await once()
-        except ConnectionRefusedError:
+        except ConnectionRefusedError as error:
             if time.monotonic() - started >= patience:
-                raise Unreachable(
-                    failed(endpoint, "connection refused: does sshd run on that port?")
-                ) from None
+                raise Unreachable(failed(endpoint, network_reason(error))) from None
             await asyncio.sleep(0.1)
 
 
@@ -231,11 +230,20 @@ async def run(endpoint: Endpoint, command: str, program: str = "") -> Done:
     except (asyncio.TimeoutError, asyncssh.TimeoutError):
         reason = "timeout: no answer in time"
     except (OSError, asyncssh.Error) as error:
-        reason = str(error) or type(error).__name__
+        reason = network_reason(error)
     else:
         words = _bytes(result.stderr).decode(errors="replace").strip() or str(result.exit_status)
         return Done(result.exit_status, _bytes(result.stdout), words)
     raise Unreachable(failed(endpoint, reason))
+
+
+def network_reason(error: Exception) -> str:
+    """Why a connection failed, in words instead of numbers."""
+    if isinstance(error, socket.gaierror):
+        return "the name cannot be resolved"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: does sshd run on that port?"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _bytes(output: str | bytes | None) -> bytes:

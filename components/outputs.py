@@ -23,6 +23,8 @@ def export(target: Target) -> None:
     pulumi.export("container", target.container_name)
     pulumi.export("rootCertificate", target.stdout("certificates/root"))
     pulumi.export("release", target.side.commit)
+    if settings.branch:
+        pulumi.export("branch", settings.branch)
     pulumi.export("units", len(target.side.units))
     pulumi.export(
         "ledger",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from settings import Settings
 
+from .dns import RECORDS
 from .ledger import differing_words, readable
 from .observation import State
 from .platform import load_platform
@@ -56,7 +57,9 @@ def _unit_rows(sides: tuple[Side, Side], found: tuple[Mapping[str, State], ...])
     for name in names:
         ours, theirs = (states.get(name) for states in found)
         drifted = [state for state in (ours, theirs) if state and not state.healthy]
-        if drifted:
+        if name == RECORDS and _one_world(sides, ours, theirs):
+            yield _shared(sides, ours, theirs)
+        elif drifted:
             yield _drift(sides, name, ours, theirs)
         elif ours and theirs and ours.unit.expect == theirs.unit.expect:
             yield Row(name, "same")
@@ -64,6 +67,24 @@ def _unit_rows(sides: tuple[Side, Side], found: tuple[Mapping[str, State], ...])
             if reasons is None:
                 reasons = explanations(*sides)
             yield Row(name, "explained", _cells(ours, theirs), _reason(reasons, name))
+
+
+def _one_world(sides: tuple[Side, Side], ours: State | None, theirs: State | None) -> bool:
+    """Whether two stacks give one domain different addresses, and the world has those of one of them.
+
+    Records are not the host's own: of two hosts with one domain, only one can have what its settings ask for.
+    """
+    if not (ours and theirs) or sides[0].settings.domain != sides[1].settings.domain:
+        return False
+    return ours.found == theirs.found and ours.healthy != theirs.healthy
+
+
+def _shared(sides: tuple[Side, Side], ours: State | None, theirs: State | None) -> Row:
+    assert ours and theirs
+    whose = sides[0 if ours.healthy else 1].settings
+    cells = tuple("; ".join(state.unit.expect.splitlines()) for state in (ours, theirs))
+    why = f"itqan:server: {whose.domain} can point to one of the two, and points to {whose.stack}"
+    return Row(RECORDS, "explained", (readable(cells[0]), readable(cells[1])), why)
 
 
 def _drift(sides: tuple[Side, Side], name: str, ours: State | None, theirs: State | None) -> Row:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    import pulumi
+
     from .connection import Target
 
 
@@ -14,11 +16,18 @@ class Part:
 
     part: ClassVar[str]
 
-    def __init__(self, target: Target, depends_on: Sequence[Part] = ()) -> None:
-        """Arguments: `target`, the host; `depends_on`, the parts that have to be there before."""
+    def __init__(self, target: Target, depends_on: Sequence[Part | pulumi.Resource] = ()) -> None:
+        """Arguments: `target`, the host; `depends_on`, what has to be there before: parts, or units of them
+        (`until`)."""
         import pulumi  # here, because whoever only wants the units does without its third of a second
 
         self.resource = pulumi.ComponentResource(f"itqan:server:{type(self).__name__}", self.part)
         units = [unit for unit in target.side.units if unit.part == self.part]
-        target.add(self.resource, units, [part.resource for part in depends_on])
+        before = [other.resource if isinstance(other, Part) else other for other in depends_on]
+        target.add(self.resource, units, before)
         self.resource.register_outputs({})
+        self._target = target
+
+    def until(self, unit: str) -> pulumi.Resource:
+        """One of the part's units, and so those before it: for whoever needs no more of the part."""
+        return self._target.command(unit)

@@ -98,10 +98,13 @@ class Platform(_Data):
     substitutions: list[Substitution]
 
     def wanted(self, settings: Settings) -> list[Package]:
-        """The packages of this stack: the platform's, other PHP versions it has, the sample's framework."""
+        """The packages of this stack: the platform's, its other PHP versions, what the application needs."""
         others = [v for v in settings.php.also_installed if v in self.php_versions]
         sample = self.sample_packages if settings.release.repository == "sample" else []
-        return [*self.packages, *(Package(name=f"php{version}-fpm") for version in others), *sample]
+        known = [*self.packages, *(Package(name=f"php{version}-fpm") for version in others), *sample]
+        names = {package.name for package in known}
+        further = [Package(name=name) for name in settings.application_packages if name not in names]
+        return [*known, *further]
 
 
 @cache

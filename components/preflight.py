@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from settings import Settings
 
 from .certificates import acme_directory
-from .dns import records, tsig_name
+from .dns import client_script, client_settings, records, tsig_name
 from .observation import PREFLIGHT, State
 from .platform import Platform
 from .render import managed
@@ -35,7 +35,7 @@ def unit(settings: Settings, platform: Platform) -> Unit:
         expect=f"system {release.id} {release.version}\nmemory enough\ndisk enough\npreflight passed",
         apply=call("preflight", _digest(settings, asked), *asked),
         payload=_secret(settings),
-        secret=_asks_zone(settings),
+        secret=_secret(settings) is not None,
     )
 
 
@@ -54,7 +54,8 @@ def owner(settings: Settings) -> Unit:
 def look(settings: Settings, platform: Platform, now: float) -> Unit:
     """The same checks for an observation, where all that is wrong is told before the engine starts.
 
-    Not a unit of the stack: the probe has the TSIG secret in it, and goes to the host on standard input only.
+    Not a unit of the stack: the probe has the secret of the zone in it, and goes to the host on standard
+    input only.
     Arguments: `now`, the seconds since 1970 on this machine's clock.
     """
     asked = _checks(settings, platform)
@@ -99,26 +100,34 @@ def _network(settings: Settings, platform: Platform) -> list[str]:
     keys = [f"url={key.url}" for source in platform.sources for key in source.keys]
     phar = [f"url={platform.phar.url}"] if platform.phar else []
     checks = ["apt=sources", *sources, *keys, *phar]
-    if not _asks_zone(settings):
+    if not _uses_zone(settings):
         return checks
+    checks.append(f"url={acme_directory(settings)}")
+    if settings.dns.provider == "hostinger":
+        delegated = f"delegated={settings.zone},{settings.name_server or ''}"
+        return [*checks, delegated, f"token={settings.dns.api},{settings.zone}"]
     names = sorted({f"{name}/{kind}" for name, kind, _ in records(settings)})
     zone = [settings.domain, str(settings.name_server), tsig_name(settings), *names]
     zone.append(f"_acme-challenge.{settings.domain}/TXT")
-    return [*checks, f"zone={','.join(zone)}", f"url={acme_directory(settings)}"]
+    return [*checks, f"zone={','.join(zone)}"]
 
 
-def _asks_zone(settings: Settings) -> bool:
-    return settings.target == "host" and settings.dns.provider == "rfc2136"
+def _uses_zone(settings: Settings) -> bool:
+    """Whether the stack changes the zone of a server by itself; a copy's is made with it."""
+    return settings.target == "host" and settings.dns.provider != "manual"
 
 
 def _secret(settings: Settings) -> str | None:
-    """What the checks read: the TSIG secret, where the zone is asked."""
-    if not _asks_zone(settings):
+    """What the checks read: the TSIG secret, or the DNS client's settings and, after them, the client."""
+    if not _uses_zone(settings):
         return None
+    if settings.dns.provider == "hostinger":
+        return f"{client_settings(settings)}{client_script()}"
     assert settings.tsig_secret is not None
     return f"{settings.tsig_secret.get_secret_value()}\n"
 
 
 def _digest(settings: Settings, asked: list[str]) -> str:
-    """What tells one set of checks from another, a changed TSIG secret included."""
-    return hashlib.sha256("\0".join([*asked, _secret(settings) or ""]).encode()).hexdigest()[:16]
+    """What tells one set of checks from another, a changed secret included, but not another client."""
+    secret = client_settings(settings) if settings.dns.provider == "hostinger" else _secret(settings)
+    return hashlib.sha256("\0".join([*asked, secret or ""]).encode()).hexdigest()[:16]

@@ -31,25 +31,31 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
             expect=f"port {port} not exposed",
             apply=call("bind_redis", host, port),
         ),
-        Unit(
-            name="redis/service",
-            probe=lines(
-                call("probe_service", "redis-server"),
-                call("probe_redis", host, port),
-                call("probe_listening", port),
-            ),
-            expect=lines(
-                "service redis-server enabled active",
-                f"redis {host}:{port} PONG",
-                f"port {port} local only",
-            ),
-            apply=lines(
-                call("enable_now", "redis-server"),
-                call("wait_until", 10, "redis_answers", host, port),
-            ),
-        ),
+        _service(host, port, is_open=not password),
         *([_password(settings, password)] if password and settings.previous("redis") != NO_PASSWORD else []),
     ]
+
+
+def _service(host: object, port: int, *, is_open: bool) -> Unit:
+    """Redis runs and answers; everybody when it has no password, so that one can be given up, too."""
+    answers = call("wait_until", 10, "redis_answers", host, port)
+    return Unit(
+        name="redis/service",
+        probe=lines(
+            call("probe_service", "redis-server"),
+            call("probe_redis", host, port, *(["open"] if is_open else [])),
+            call("probe_listening", port),
+        ),
+        expect=lines(
+            "service redis-server enabled active",
+            f"redis {host}:{port} PONG",
+            f"port {port} local only",
+        ),
+        apply=lines(
+            call("enable_now", "redis-server"),
+            call("open_redis", host, port, CONFIGURATION) if is_open else answers,
+        ),
+    )
 
 
 def _passwords(settings: Settings, password: str) -> list[str]:
@@ -80,7 +86,7 @@ def _password(settings: Settings, password: str) -> Unit:
         apply=call("require_redis_password", host, port, CONFIGURATION),
         payload="".join(f"{_word(one)}\n" for one in known) + content,
         secret=True,
-        remove=call("open_redis", host, port, CONFIGURATION),
+        remove=call("rm", "-f", CONFIGURATION),  # Redis is open by then: redis/service
     )
 
 

@@ -2,101 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
-from settings import SECRET_VARIABLES, Settings, SettingsError
+from settings import SECRET_VARIABLES, Settings
 
 from . import digests
 from .part import Part
 from .platform import Platform
 from .redis import ACCOUNT
 from .render import host_script, managed, render
+from .repository import ssh_command
 from .sample import BRANCH, sample_repository
 from .unit import Unit, call, file_line, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
 SAMPLE_REPOSITORY = "/srv/git/itqan-platform.git"
+# Where a copy has the repository that is a folder of its Docker host.
+MOUNTED_REPOSITORY = "/srv/git/release.git"
 DEPLOY_KEY = "itqan_deploy"
-
-
-def wanted_commit(settings: Settings) -> str:
-    """The commit that the settings ask for, as 40 hexadecimal digits.
-
-    A commit is taken as it is; a branch or a tag is looked up in the repository, from this machine.
-    Raises SettingsError when the repository does not answer or has no such ref.
-    """
-    release = settings.release
-    if re.fullmatch(r"[0-9a-f]{40}", release.ref):
-        return release.ref
-    if release.repository == "sample":
-        if release.ref != BRANCH:
-            raise SettingsError(
-                [f"itqan:release.ref: {release.ref!r}: allowed: {BRANCH}, the sample's only branch"]
-            )
-        return sample_repository().commit
-    return _ls_remote(settings)
-
-
-def _ls_remote(settings: Settings) -> str:
-    release = settings.release
-    if not shutil.which("git"):
-        raise _unreachable(settings, "git is missing on this machine")
-    # whole names: git matches a short one by its end, so that `main` would find `feature/main` too
-    names = [f"refs/heads/{release.ref}", f"refs/tags/{release.ref}^{{}}", f"refs/tags/{release.ref}"]
-    with tempfile.TemporaryDirectory(prefix="itqan-") as folder:
-        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **_git_ssh(settings, folder)}
-        try:
-            answer = subprocess.run(
-                ["git", "ls-remote", "--", release.repository, *names],
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-                env=environment,
-            )
-        except subprocess.TimeoutExpired:
-            raise _unreachable(settings, "no answer within 30 seconds") from None
-    if answer.returncode:
-        raise _unreachable(settings, (answer.stderr.strip().splitlines() or ["git failed"])[-1])
-    found = {name: commit for commit, name in (line.split("\t") for line in answer.stdout.splitlines())}
-    commit = next((found[name] for name in names if name in found), None)
-    if commit is None:
-        advice = "the repository has no such branch or tag; or give a full commit"
-        raise SettingsError([f"itqan:release.ref: {release.ref!r}: {advice}"])
-    return commit
-
-
-def _git_ssh(settings: Settings, folder: str) -> dict[str, str]:
-    """git over SSH with the deploy key and the pinned host keys of the settings, when there are any."""
-    if settings.deploy_key is None:
-        return {}
-    key, hosts = f"{folder}/key", f"{folder}/known_hosts"
-    Path(key).touch(mode=0o600)
-    Path(key).write_text(settings.deploy_key.get_secret_value())
-    Path(hosts).write_text("".join(f"{line}\n" for line in settings.release.known_hosts))
-    return {"GIT_SSH_COMMAND": _ssh_command(key, hosts)}
-
-
-def _ssh_command(key: str, hosts: str) -> str:
-    options = (
-        "IdentitiesOnly=yes",
-        "BatchMode=yes",
-        "StrictHostKeyChecking=yes",
-        f"UserKnownHostsFile={hosts}",
-    )
-    return " ".join([f"ssh -i {key}", *(f"-o {option}" for option in options)])
-
-
-def _unreachable(settings: Settings, reason: str) -> SettingsError:
-    repository = settings.release.repository
-    advice = "check the URL and the key, or give itqan:release.ref as a full commit"
-    return SettingsError([f"itqan:release.repository: {repository}: {reason}; {advice}"])
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -169,6 +93,7 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
         _dotenv(settings),
         _code(settings, platform, commit),
         _permissions(settings),
+        *([_seeds()] if _is_seeded(settings) else []),
     ]
 
 
@@ -177,14 +102,13 @@ def _conf(settings: Settings, platform: Platform) -> str:
     application, writable = settings.permissions.application, settings.permissions.writable
     home = f"/home/{settings.server.deploy_user}"
     values = {
+        **({"SEEDS": "yes", "DATABASE": settings.database.name} if _is_seeded(settings) else {}),
         "ROOT": settings.application.path,
         "DEPLOY_USER": settings.server.deploy_user,
         "WEB_USER": settings.server.web_user,
         "PHP": f"php{settings.php.version}",
-        "REPOSITORY": SAMPLE_REPOSITORY
-        if settings.release.repository == "sample"
-        else settings.release.repository,
-        "SSH_COMMAND": _ssh_command(f"{home}/.ssh/{DEPLOY_KEY}", f"{home}/.ssh/{DEPLOY_KEY}_known_hosts")
+        "REPOSITORY": _origin_of(settings),
+        "SSH_COMMAND": ssh_command(f"{home}/.ssh/{DEPLOY_KEY}", f"{home}/.ssh/{DEPLOY_KEY}_known_hosts")
         if settings.deploy_key
         else "ssh -o BatchMode=yes",
         "COMPOSER_FILE": platform.composer_file or "composer.json",
@@ -196,6 +120,13 @@ def _conf(settings: Settings, platform: Platform) -> str:
     }
     assignments = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
     return f"# {managed('components/release.py')}\n{assignments}"
+
+
+def _origin_of(settings: Settings) -> str:
+    """The repository as the host reaches it."""
+    if settings.release.repository == "sample":
+        return SAMPLE_REPOSITORY
+    return MOUNTED_REPOSITORY if settings.mounted_repository else settings.release.repository
 
 
 def _origin() -> Unit:
@@ -232,11 +163,10 @@ def _deploy_key(settings: Settings) -> Unit:
 def _checkout(settings: Settings) -> Unit:
     """The repository is there, its origin is the configured one, and modes do not count as changes."""
     root = settings.application.path
-    origin = SAMPLE_REPOSITORY if settings.release.repository == "sample" else settings.release.repository
     return Unit(
         name="release/checkout",
         probe=call("probe_checkout", root),
-        expect=f"checkout {root} origin {origin}\ncheckout {root} fileMode false",
+        expect=f"checkout {root} origin {_origin_of(settings)}\ncheckout {root} fileMode false",
         apply=call(TOOL, "clone"),
     )
 
@@ -289,6 +219,21 @@ def _permissions(settings: Settings) -> Unit:
         probe=call("probe_permissions", *arguments, *rows.writable.paths),
         expect="permissions as in the table",
         apply=call(TOOL, "permissions"),
+    )
+
+
+def _is_seeded(settings: Settings) -> bool:
+    """Whether new databases of this stack get the application's seeds: a server's never does."""
+    return settings.target == "docker" and settings.staging.seed
+
+
+def _seeds() -> Unit:
+    """The application's seeds in a copy's database, once: where its first migrations made it (release.sh)."""
+    return Unit(
+        name="release/seeds",
+        probe="probe_seeds",
+        expect="seeds none due",
+        apply=call(TOOL, "seed"),
     )
 
 

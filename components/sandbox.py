@@ -31,7 +31,7 @@ def sandbox_unit(name: str, service: str, *further: str, before: str = "") -> Un
         render("hardening/sandbox.conf.j2", further=further),
         probe=call("probe_sandbox", service),
         expect=seen,
-        then=lines(before, call("restart_sandboxed", service, seen)),
+        then=lines(before, call("restart_sandboxed", service, seen, path)),
     )
     undo = lines(made.remove or "", "systemctl daemon-reload", before, call("systemctl", "restart", service))
     return replace(made, remove=undo)

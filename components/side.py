@@ -9,7 +9,7 @@ from settings import Settings
 from . import surroundings
 from .observation import Endpoint
 from .platform import Platform, load_platform
-from .release import wanted_commit
+from .repository import wanted_commit
 from .server import server_units
 from .surroundings import Surrounding
 from .unit import Unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pulumi
@@ -11,7 +12,9 @@ import pulumi_docker as docker
 from settings import Settings
 
 from . import authority, registrar
+from .database import mounted_dump_path
 from .keys import public_key
+from .release import MOUNTED_REPOSITORY
 from .render import text
 from .unit import Unit
 
@@ -25,7 +28,12 @@ UNIFIED_CGROUPS = Path("/sys/fs/cgroup/cgroup.controllers")
 
 def labels(settings: Settings) -> dict[str, str]:
     """What marks everything of this stack on the Docker host."""
-    return {"itqan.project": "itqan", "itqan.stack": settings.stack}
+    of_branch = {"itqan.branch": settings.branch, "itqan.backend": settings.staging.backend}
+    return {
+        "itqan.project": "itqan",
+        "itqan.stack": settings.stack,
+        **{key: value for key, value in of_branch.items() if value},
+    }
 
 
 def package_script(units: list[Unit]) -> str:
@@ -54,7 +62,7 @@ def context_files(units: list[Unit]) -> dict[str, bytes]:
 
 
 def write_context(files: dict[str, bytes], folder: Path) -> None:
-    """The context on disk, and nothing else in its folder."""
+    """The context on disk, and nothing else in its folder; each file in one rename: another run reads it."""
     unwanted = {path for path in folder.rglob("*") if path.is_file()} - {folder / name for name in files}
     for path in unwanted:
         path.unlink()
@@ -62,7 +70,9 @@ def write_context(files: dict[str, bytes], folder: Path) -> None:
         path = folder / name
         if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            partial = folder.parent / f"{folder.name}.{os.getpid()}"
+            partial.write_bytes(content)
+            partial.replace(path)
 
 
 def base_images(settings: Settings) -> dict[str, str]:
@@ -121,7 +131,7 @@ class Staging(pulumi.ComponentResource):
             name=f"itqan-{self._settings.stack}",
             ipam_configs=[docker.NetworkIpamConfigArgs(subnet=subnet)],
             labels=[docker.NetworkLabelArgs(label=k, value=v) for k, v in labels(self._settings).items()],
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["labels"]),
         )
 
     def _container_labels(self) -> list[docker.ContainerLabelArgs]:
@@ -167,20 +177,39 @@ class Staging(pulumi.ComponentResource):
             must_run=True,
             destroy_grace_seconds=2,
             labels=self._container_labels(),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[image]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[image], ignore_changes=["labels"]),
         )
+
+    def _volumes(self) -> list[docker.ContainerVolumeArgs]:
+        """Folders of the Docker host: cgroups, which systemd needs in their first version; the repository."""
+        volume = docker.ContainerVolumeArgs
+        cgroups = volume(host_path="/sys/fs/cgroup", container_path="/sys/fs/cgroup", read_only=False)
+        volumes = [] if UNIFIED_CGROUPS.exists() else [cgroups]
+        if repository := self._settings.mounted_repository:
+            volumes.append(volume(host_path=repository, container_path=MOUNTED_REPOSITORY, read_only=True))
+        return volumes
+
+    def _dump(self) -> list[docker.ContainerMountArgs] | None:
+        """The dump of the first database; Docker refuses one that is not there."""
+        if not (dump := self._settings.mounted_dump):
+            return None
+        return [
+            docker.ContainerMountArgs(
+                type="bind", source=dump, target=mounted_dump_path(self._settings), read_only=True
+            )
+        ]
 
     def _server(self, network: docker.Network, image: docker.Image) -> docker.Container:
         """systemd as PID 1, sshd with the stack's host key; everything else is the units' work.
 
-        A changed image does not replace a copy that lives: the package units bring it up to date.
+        A changed image does not replace a copy that lives: the package units bring it up to date. Nor does
+        another dump: the copy has its database.
         """
         settings = self._settings
         assert settings.ssh_host_private_key is not None
         host_key = settings.ssh_host_private_key.get_secret_value()
         login_key = public_key(settings.ssh_private_key.get_secret_value())
         upload = docker.ContainerUploadArgs
-        unified = UNIFIED_CGROUPS.exists()
         return docker.Container(
             "server",
             name=f"itqan-{settings.stack}-server",
@@ -189,14 +218,9 @@ class Staging(pulumi.ComponentResource):
             envs=["container=docker"],
             capabilities=docker.ContainerCapabilitiesArgs(adds=["CAP_NET_ADMIN", "CAP_SYS_ADMIN"]),
             security_opts=["seccomp=unconfined", "apparmor=unconfined"],
-            cgroupns_mode="private" if unified else "host",
-            volumes=[]
-            if unified
-            else [
-                docker.ContainerVolumeArgs(
-                    host_path="/sys/fs/cgroup", container_path="/sys/fs/cgroup", read_only=False
-                )
-            ],
+            cgroupns_mode="private" if UNIFIED_CGROUPS.exists() else "host",
+            volumes=self._volumes(),
+            mounts=self._dump(),
             tmpfs={"/run": "", "/run/lock": "", "/tmp": ""},
             tty=True,
             uploads=[
@@ -216,5 +240,5 @@ class Staging(pulumi.ComponentResource):
             must_run=True,
             destroy_grace_seconds=5,
             labels=self._container_labels(),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["image"]),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["image", "labels", "mounts"]),
         )

@@ -172,12 +172,12 @@ def normalised(line: str, settings: Settings) -> str:
     return line
 
 
-def acceptance(stack: str, accepted: Accepted, item: Unknown) -> str:
+def acceptance(set_command: str, accepted: Accepted, item: Unknown) -> str:
     """The line to type when an unknown thing is right as it is."""
     name = item.surrounding.name
     at = len(accepted.get(name, ()))
     line = item.lines[0].replace("'", "'\\''")
-    return f"pulumi config set --stack {stack} --path 'itqan:accepted.{name}[{at}]' '{_literal(line)}'"
+    return f"{set_command} --path 'itqan:accepted.{name}[{at}]' '{_literal(line)}'"
 
 
 def _literal(line: str) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
+import hashlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from settings import OPTIONAL_VARIABLES, at
 
+from . import hosts
 from .dotenv import UnreadableDotenv, parse
 from .engine import Engine
 from .errors import ConfigurationError, OperationError
@@ -29,6 +30,7 @@ from .stack import (
 )
 from .steps import Steps
 from .table import grouped
+from .terminal import ask_word
 
 # A variable that the settings do not name is taken for a secret when its name or its value looks like one.
 SECRET_NAME = re.compile(r"KEY|SECRET|PASS|TOKEN|CREDENTIAL|PRIVATE|SALT|DSN|WEBHOOK|SIGNATURE|AUTH")
@@ -45,6 +47,9 @@ MADE_FROM = {
     "REDIS_HOST": ("redis.host", "{}"),
     "REDIS_PORT": ("redis.port", "{}"),
 }
+# Whose value of a secret counts where host and configuration have different ones.
+Choice = Literal["", "host", "stored"]
+DEPLOY_KEY, KNOWN_HOSTS = "deployKey", "release.knownHosts"
 # What is no key of the configuration: the commit that runs.
 COMMIT = "commit"
 # How `git_origin` of files/host/probes.sh shows what does not belong into a URL.
@@ -57,6 +62,7 @@ class Difference:
     """A setting that says something else than the host.
 
     takeable   whether the host's value can become the setting's
+    lines      the whole value, where the setting is a list
     """
 
     group: str
@@ -64,6 +70,7 @@ class Difference:
     says: str
     has: str
     takeable: bool = True
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,14 @@ class Host:
     variables    those of .env
     credentials  secrets of further files, by name
     facts        by key of the configuration
+    known_hosts  what the checkout's owner knows of the git server's keys, as known_hosts has it
     """
 
     owner: str
     variables: Mapping[str, str] = field(repr=False)
     credentials: Mapping[str, str] = field(repr=False)
     facts: Mapping[str, str]
+    known_hosts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ class Adoption:
     """What was found and stored.
 
     stored       names of the secrets that were stored; `unchanged` those that were there with this value
+    disputed     names of those that were stored with another value than the host's
+    choice       whose value of these counts; empty: nobody has said, so nothing was done about them
     differences  between settings and host
     taken        whether the takeable ones are the settings' now
     missing      what the configuration still lacks, one line each
@@ -98,13 +109,20 @@ class Adoption:
     differences: list[Difference]
     taken: bool
     missing: list[str]
+    disputed: Sequence[str] = ()
+    choice: Choice = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to be said or stored."""
+        return bool(self.missing or (self.disputed and not self.choice))
 
     def text(self) -> str:
         """The report: names of secrets, never a value of one."""
         lines = [f"secrets stored, encrypted in {stack_file(self.stack).name}: {_names(self.stored)}"]
         if self.unchanged:
             lines.append(f"secrets that were stored already: {_names(self.unchanged)}")
-        lines += self._table()
+        lines += [*self._disputed(), *self._table()]
         if self.missing:
             return "\n  ".join(["\n".join([*lines, f"itqan {self.stack}: still missing:"]), *self.missing])
         lines += [
@@ -113,6 +131,22 @@ class Adoption:
             f"  ./itqan up --stack {self.stack}",
         ]
         return "\n".join(lines)
+
+    def _disputed(self) -> list[str]:
+        if not self.disputed:
+            return []
+        names = _names(self.disputed)
+        if self.choice == "host":
+            return [f"stored with other values before, replaced by the host's: {names}"]
+        if self.choice == "stored":
+            return [
+                f"the host has other values of these, and the stored ones stay: {names}; `up` brings them"
+            ]
+        return [
+            f"stored with other values than the host's, and left so: {names}; say which ones count:",
+            f"  ./itqan adopt {self.stack} --replace   the host's; those stored now are lost",
+            f"  ./itqan adopt {self.stack} --keep      the stored ones; `up` brings them to the host",
+        ]
 
     def _table(self) -> list[str]:
         if not self.differences:
@@ -133,25 +167,28 @@ class Adoption:
         return "the settings stay"
 
 
-def _names(names: list[str]) -> str:
+def _names(names: Sequence[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def adopt_stack(name: str, steps: Steps, *, take: bool) -> Adoption:
+def adopt_stack(name: str, steps: Steps, *, take: bool, choice: Choice = "") -> Adoption:
     """Stores the secrets of the host that a stack points to, and compares settings with the host.
 
-    Arguments: `take`, whether the host's plain values become the settings'; somebody at a terminal is asked.
+    Arguments: `take`, whether the host's plain values become the settings', and the key that its checkout is
+    fetched with; `choice`, whose value of a secret counts where both have one.
+    Somebody at a terminal is asked.
     Raises ConfigurationError for a stack that is no server's or that `init` has not seen, OperationError when
     the host cannot be looked at, belongs to another stack or has no .env.
     """
-    return _Adopt(name, ready_engine(steps), steps, take).run()
+    return _Adopt(name, ready_engine(steps), steps, take, choice).run()
 
 
 class _Adopt:
     """One run of `adopt`."""
 
-    def __init__(self, name: str, engine: Engine, steps: Steps, take: bool) -> None:
-        self._name, self._engine, self._steps, self._take = name, engine, steps, take
+    def __init__(self, name: str, engine: Engine, steps: Steps, take: bool, choice: Choice) -> None:
+        self._name, self._engine, self._steps = name, engine, steps
+        self._take, self._choice = take, choice
 
     def run(self) -> Adoption:
         """See `adopt_stack`."""
@@ -161,38 +198,58 @@ class _Adopt:
         own = own_configuration(self._name, self._engine)
         merged = merged_configuration(own)
         host = look_at(self._name, merged)
-        found = found_secrets(merged, host)
-        stored, unchanged = self._store(own, merged, found)
         differences = compare(merged, host)
         taken = self._take_over(differences)
+        found = found_secrets(merged, host)
+        if not taken and any(d.key == KNOWN_HOSTS for d in differences):
+            found.pop(DEPLOY_KEY, None)  # the key is of no use without its server's, which was not taken
+        unchanged, new, disputed = sorted_secrets(merged, found)
+        if disputed and not self._choice:
+            self._choice = self._chosen(disputed)
+        replaced = disputed if self._choice == "host" else []
+        self._store(merged, {name: found[name] for name in (*new, *replaced)})
         return Adoption(
-            self._name, stored, unchanged, differences, taken, missing_settings(self._name, self._engine)
+            self._name,
+            new,
+            unchanged,
+            differences,
+            taken,
+            missing_settings(self._name, self._engine),
+            disputed,
+            self._choice,
         )
 
-    def _store(
-        self, own: Mapping[str, object], merged: Mapping[str, Any], found: Mapping[str, str]
-    ) -> tuple[list[str], list[str]]:
-        """Stores, in one call of the engine, what is not stored with the same value. Returns the names."""
+    def _store(self, merged: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        """Stores secrets in one call of the engine."""
         from settings import SECRETS, VARIABLES
 
-        further = merged.get(VARIABLES) or {}
-        known = {**merged, **further}
-        new = {name: value for name, value in found.items() if value != known.get(name)}
-        single = {name: value for name, value in new.items() if name in SECRETS}
-        variables = {name: value for name, value in new.items() if name not in SECRETS}
-        if new:
-            together = {VARIABLES: {**further, **variables}} if variables else {}
-            store_secrets(self._name, self._engine, {**single, **together}, own)
-        return list(new), [name for name in found if name not in new]
+        single = {name: value for name, value in secrets.items() if name in SECRETS}
+        variables = {name: value for name, value in secrets.items() if name not in SECRETS}
+        together = {VARIABLES: {**(merged.get(VARIABLES) or {}), **variables}} if variables else {}
+        if secrets:
+            store_secrets(self._name, self._engine, {**single, **together})
+
+    @staticmethod
+    def _chosen(disputed: Sequence[str]) -> Choice:
+        """What somebody at a terminal says of secrets that have two values."""
+        if not sys.stdin.isatty():
+            return ""
+        question = (
+            f"stored with other values than the host's: {_names(disputed)}. Which ones count? `host` loses "
+            "those stored now, `stored` lets `up` change the host."
+        )
+        said = ask_word(question, "host", "stored", "neither")
+        return "host" if said == "host" else "stored" if said == "stored" else ""
 
     def _take_over(self, differences: list[Difference]) -> bool:
         """The host's values into the stack's own configuration, where that was asked for."""
-        takeable = {d.key: d.has for d in differences if d.takeable}
+        takeable = [d for d in differences if d.takeable]
         if not takeable or not (self._take or self._confirmed(differences)):
             return False
-        variables = {key: value for key, value in takeable.items() if key.startswith("environment.")}
-        set_strings(self._name, self._engine, variables)
-        rest = {key: value for key, value in takeable.items() if key not in variables}
+        variables = {d.key: d.has for d in takeable if d.key.startswith("environment.")}
+        lists = {f"{d.key}[{at}]": line for d in takeable for at, line in enumerate(d.lines)}
+        set_strings(self._name, self._engine, {**variables, **lists})
+        rest = {d.key: d.has for d in takeable if d.key not in variables and not d.lines}
         if rest:
             set_values(self._name, self._engine, rest)
         return True
@@ -202,14 +259,30 @@ class _Adopt:
             return False
         for difference in differences:
             print(f"  {difference.key}: settings say {difference.says}, host has {difference.has}")
-        question = f"  Take the host's values over into {stack_file(self._name).name}? Type yes: "
-        return input(question).strip() == "yes"
+        question = f"Take the host's values over into {stack_file(self._name).name}?"
+        return ask_word(question, "yes", "no") == "yes"
+
+
+def sorted_secrets(
+    merged: Mapping[str, Any], found: Mapping[str, str]
+) -> tuple[list[str], list[str], list[str]]:
+    """Names of the host's secrets: those that are stored with its value, with none, with another one."""
+    from settings import VARIABLES
+
+    known = {**merged, **(merged.get(VARIABLES) or {})}
+    same = [name for name, value in found.items() if _same_secret(known.get(name), value)]
+    new = [name for name in found if not known.get(name)]
+    return same, new, [name for name in found if name not in same and name not in new]
+
+
+def _same_secret(stored: object, found: str) -> bool:
+    """Whether two secrets are one; the last newline of a key is lost where it is typed."""
+    return str(stored).rstrip("\n") == found.rstrip("\n")
 
 
 def look_at(name: str, merged: Mapping[str, Any]) -> Host:
     """What the host of a stack says of itself, over one connection that pins its key. See `adopt_stack`."""
     from components.adoption import looks
-    from components.observation import Unreachable, observe
 
     if merged.get("target") != "host":
         raise ConfigurationError(
@@ -218,16 +291,12 @@ def look_at(name: str, merged: Mapping[str, Any]) -> Host:
     connection = merged.get("connection") or {}
     if not (connection.get("host") and connection.get("hostKey") and merged.get("sshPrivateKey")):
         raise ConfigurationError(f"stack {name} does not know its server yet; type: ./itqan init {name}")
-    endpoint = endpoint_of(merged)
-    try:
-        states = asyncio.run(observe(endpoint, looks(merged)))
-    except Unreachable as error:
-        raise OperationError(str(error)) from None
+    [states] = hosts.look([(endpoint_of(merged), looks(merged))])
     return _host(name, merged, {state.unit.name: state.found for state in states})
 
 
 def _host(name: str, merged: Mapping[str, Any], found: Mapping[str, str]) -> Host:
-    from components.adoption import CREDENTIALS, ENVIRONMENT, FACTS, OWNER
+    from components.adoption import CREDENTIALS, ENVIRONMENT, FACTS, GIT_KEY, KNOWN_HOSTS, OWNER
 
     owner = found[OWNER].removeprefix("owner ")
     if owner not in ("none", f"itqan/{name} {merged.get('id')}"):
@@ -244,7 +313,20 @@ def _host(name: str, merged: Mapping[str, Any], found: Mapping[str, str]) -> Hos
     except UnreadableDotenv as error:
         raise OperationError(f"{path} on the host, {error}; nothing was stored") from None
     facts, credentials = _pairs(found[FACTS]), _pairs(found[CREDENTIALS])
-    return Host(owner, variables, credentials, facts)
+    if found[GIT_KEY]:
+        credentials[DEPLOY_KEY] = _usable_key(base64.b64decode(found[GIT_KEY]).decode(errors="replace"))
+    return Host(owner, variables, credentials, facts, found[KNOWN_HOSTS].splitlines())
+
+
+def _usable_key(text: str) -> str:
+    """A private key without a passphrase; nothing in the place of another one."""
+    from components.keys import UnreadableKey, public_key
+
+    try:
+        public_key(text)
+    except UnreadableKey:
+        return ""
+    return text
 
 
 def _pairs(found: str) -> dict[str, str]:
@@ -284,7 +366,12 @@ def _is_further_secret(merged: Mapping[str, Any], name: str, value: str) -> bool
 
 def compare(merged: Mapping[str, Any], host: Host) -> list[Difference]:
     """Where plain settings and the host differ."""
-    return [*_compare_made(merged, host), *_compare_variables(merged, host), *_compare_facts(merged, host)]
+    return [
+        *_compare_made(merged, host),
+        *_compare_variables(merged, host),
+        *_compare_facts(merged, host),
+        *_compare_known_hosts(merged, host),
+    ]
 
 
 def _compare_made(merged: Mapping[str, Any], host: Host) -> list[Difference]:
@@ -330,3 +417,28 @@ def _compare_facts(merged: Mapping[str, Any], host: Host) -> list[Difference]:
         for key, has in facts.items()
         if str(says := at(merged, key)) != has
     ]
+
+
+def _compare_known_hosts(merged: Mapping[str, Any], host: Host) -> list[Difference]:
+    """The git server's keys that the host knows and the settings do not, whatever the server is called."""
+    says: Sequence[str] = at(merged, KNOWN_HOSTS) or []
+    known = {_key_words(line) for line in says}
+    further = [line for line in host.known_hosts if _key_words(line) not in known]
+    if not further:
+        return []
+    has = ", ".join(f"{kind} {_fingerprint(key)}" for kind, key in map(_key_words, further))
+    text = f"{len(says)} lines" if says else ABSENT
+    return [Difference("host", KNOWN_HOSTS, text, has, lines=[*says, *further])]
+
+
+def _key_words(line: str) -> tuple[str, str]:
+    """Kind and key of a line of known_hosts, whose name may be a digest."""
+    words = line.split()
+    kind, key = words[2:4] if line.startswith("@") else words[1:3]
+    return kind, key
+
+
+def _fingerprint(key: str) -> str:
+    """As `ssh-keygen -l` shows it."""
+    digest = hashlib.sha256(base64.b64decode(key)).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"

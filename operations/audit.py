@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from . import hosts
 from .engine import Engine
-from .errors import ConfigurationError, EngineError, OperationError
+from .errors import ConfigurationError, EngineError
 from .machine import ready_engine
 from .paths import ROOT, stack_file
 from .report import Report
-from .stack import own_configuration, unusable
+from .stack import may_be_branch, own_configuration, unusable
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MODULES = ("asyncssh", "components.side", "components.findings", "jinja2")
 def audit_stack(name: str, steps: Steps) -> Report:
     """Compares a stack with its host.
 
-    Raises ConfigurationError for a wrong configuration, OperationError when the host cannot be looked at.
+    Raises ConfigurationError for a wrong configuration, UnseenHost when the host cannot be looked at.
     """
     from components.findings import findings, probes
     from components.preflight import look as preflight_look
@@ -61,6 +61,7 @@ def audit_stack(name: str, steps: Steps) -> Report:
         obstacles=obstacles(settings, states),
         findings=findings(settings, states),
         substitutions=side.platform.substitutions,
+        set_command=settings.set_command,
         unobserved=unobserved,
     )
 
@@ -71,12 +72,21 @@ def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
     Raises ConfigurationError.
     """
     for name in names:
+        if may_be_branch(name):
+            _derive(name, engine)
         require_file(name)
     with ThreadPoolExecutor(len(names)) as beside:
         reading = [beside.submit(own_configuration, name, engine) for name in names]
         for module in MODULES:
             importlib.import_module(module)
     return [_settings(name, values.result) for name, values in zip(names, reading, strict=True)]
+
+
+def _derive(name: str, engine: Engine) -> None:
+    """The configuration of a branch's copy, which no file of the project has."""
+    from .branches import derive_if_branch
+
+    derive_if_branch(name, engine, Steps())
 
 
 def require_file(name: str) -> None:
@@ -115,15 +125,10 @@ def side_of(settings: Settings) -> Side:
 
 
 def look(sides: Sequence[tuple[Side, list[Unit]]]) -> list[list[State]]:
-    """What is found of each side's units, all hosts at once. Raises OperationError."""
-    from components.observation import Unreachable, observe
-
-    async def all_sides() -> list[list[State]]:
-        return await asyncio.gather(*(observe(side.endpoint, units) for side, units in sides))
-
+    """What is found of each side's units, all hosts at once. Raises UnseenHost."""
     try:
-        return asyncio.run(all_sides())
-    except Unreachable as error:
+        return hosts.look([(side.endpoint, units) for side, units in sides])
+    except hosts.UnseenHost as error:
         copies = [side.settings.stack for side, _ in sides if side.settings.target == "docker"]
         hint = "".join(f"\n  is the copy up? ./itqan up --stack {name}" for name in copies)
-        raise OperationError(f"{error}{hint}") from None
+        raise hosts.UnseenHost(f"{error}{hint}") from None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from .engine import Engine
-from .paths import HOME, stack_file
+from .paths import own_file
 from .steps import Steps
+from .waiting import one_at_a_time
 
 
 def shared_authority(base: str, stack: str, engine: Engine, steps: Steps) -> str:
@@ -21,9 +20,10 @@ def shared_authority(base: str, stack: str, engine: Engine, steps: Steps) -> str
     """
     from settings import AUTHORITY, SECRETS
 
-    file = stack_file(base)
+    file = own_file(base)
     options = ["--config-file", str(file), "--stack", stack]
-    with _alone():
+    # two runs that both make the key would each know another one
+    with one_at_a_time("base", steps, f"another run completes {file.name}"):
         found = _plain(json.loads(engine.call("config", "--json", "--show-secrets", *options)))
         if key := found.get(AUTHORITY):
             return str(key)
@@ -41,11 +41,3 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
 
     values = {name.removeprefix("itqan:"): entry.get("value") for name, entry in config.items()}
     return {**json.loads(values.pop(BUNDLE, None) or "{}"), **values}
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One run of this checkout at a time: two that both make the key would each know another one."""
-    with (HOME / "authority.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -8,10 +8,12 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from .branch_cli import add_branch_commands, add_trace_option
+from .ci.cli import add_ci_commands
 from .errors import OperationError
 from .machine import ready_engine
 from .questions import QUESTIONS
@@ -37,28 +39,15 @@ def up(arguments: argparse.Namespace) -> int:
     """Bring the stack up; change only what is not as it should be"""
     from .run import run_up
     from .stopped import start_stopped
-    from .summary import summary, write_root_certificate
+    from .summary import close_run
 
     start, steps = time.monotonic(), Steps()
-    stack = ready_stack(arguments.stack, steps)
-    if stack.is_copy:
-        start_stopped(stack.name, steps)
-    record = run_up(stack)
-    write_root_certificate(stack.name, record.outputs)
-    try:
+    with close_run(steps, start, arguments.trace) as closing:
+        stack = ready_stack(arguments.stack, steps)
         if stack.is_copy:
-            _lead_browsers_to(stack.name, record.outputs, steps)
-    finally:
-        print(summary(stack, record, steps.durations, time.monotonic() - start))
+            start_stopped(stack.name, steps)
+        closing(stack, run_up(stack))
     return AS_EXPECTED
-
-
-def _lead_browsers_to(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
-    from .edge import register
-    from .opening import keep_authority
-
-    keep_authority(outputs)
-    register(stack, outputs, steps)
 
 
 def preview(arguments: argparse.Namespace) -> int:
@@ -123,12 +112,12 @@ def init(arguments: argparse.Namespace) -> int:
 
 
 def adopt(arguments: argparse.Namespace) -> int:
-    """Store the secrets of a server that already runs; exit status 2 if the configuration still lacks any"""
+    """Store the secrets of a server that already runs; exit status 2 if any is open"""
     from .adopt import adopt_stack
 
-    adoption = adopt_stack(arguments.stack, Steps(), take=arguments.take)
+    adoption = adopt_stack(arguments.stack, Steps(), take=arguments.take, choice=arguments.choice)
     print(adoption.text())
-    return DIFFERENT if adoption.missing else AS_EXPECTED
+    return DIFFERENT if adoption.is_open else AS_EXPECTED
 
 
 def rotate(arguments: argparse.Namespace) -> int:
@@ -178,7 +167,8 @@ def test(arguments: argparse.Namespace) -> int:
     return run_tests(arguments.words, ready_engine(steps).environment, steps)
 
 
-def _parser() -> Parser:
+def command_line() -> Parser:
+    """The parser of all commands."""
     parser = Parser(prog="itqan", description="The Itqan server as units: copies on Docker, and production.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -191,7 +181,7 @@ def _parser() -> Parser:
             added.add_argument("-s", "--stack", default=default, help=text)
         return added
 
-    command(up)
+    add_trace_option(command(up))
     command(preview).add_argument("--diff", action="store_true", help="show each change line by line")
     comparison = command(audit)
     # Suppressed, so that its absence leaves the option's value.
@@ -208,6 +198,11 @@ def _parser() -> Parser:
     adoption.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
     text = "the host's plain values become the settings', in the stack's own file"
     adoption.add_argument("--take", action="store_true", help=text)
+    either = adoption.add_mutually_exclusive_group()
+    text = "where a secret is stored with another value than the host's: the host's counts"
+    either.add_argument("--replace", dest="choice", action="store_const", const="host", default="", help=text)
+    text = "there the stored one counts, and `up` brings it to the host"
+    either.add_argument("--keep", dest="choice", action="store_const", const="stored", help=text)
     change = command(rotate, of_stack=False)
     change.add_argument("stack", metavar="STACK", help="for example prod")
     change.add_argument("secret", choices=("db", "app-key", "redis", "ssh"), help="what is changed")
@@ -216,6 +211,8 @@ def _parser() -> Parser:
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
     command(outputs).add_argument("--json", action="store_true", help="as one JSON object")
     command(env)
+    add_branch_commands(commands)
+    add_ci_commands(commands)
     words = command(test, of_stack=False)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
     return parser
@@ -263,7 +260,7 @@ def _confirm(stack: str, yes: bool) -> None:
 def main() -> int:
     """Runs the command line. Returns its exit status; a user's mistake is one message, not a traceback."""
     try:
-        arguments = _parser().parse_args()
+        arguments = command_line().parse_args()
         status: int = arguments.run(arguments)
         return status
     except OperationError as error:

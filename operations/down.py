@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from .branches import derive_if_branch, forget_branch
 from .daemon import Daemon
-from .edge import remove_unused, unregister
+from .edge import tidy, unregister
 from .engine import Engine
 from .errors import ConfigurationError, EngineError, OperationError
 from .interrupted import recover
 from .labels import PROJECT_LABEL, stack_label
 from .machine import ready_engine
-from .paths import ROOT
-from .stack import forget_stack, own_configuration
+from .paths import ROOT, file_options
+from .stack import own_configuration
 from .steps import Steps
 from .summary import root_certificate_file
 
@@ -40,11 +41,12 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
             raise
         steps.say(f"  there is no stack {stack}")
     else:
+        derive_if_branch(stack, engine, steps)
         _require_allowed(stack, engine)
         recover(stack, engine, steps)
         unregister(stack, steps)
         _destroy(stack, steps)
-    forget_stack(stack)
+    forget_branch(stack)
     root_certificate_file(stack).unlink(missing_ok=True)
     daemon = Daemon()
     if daemon.answers():
@@ -52,7 +54,7 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
         unregister(stack, steps)
         _require_nothing_left(daemon, stack)
         if images:
-            remove_unused(daemon, steps)
+            tidy(daemon, steps)
             _remove_images(daemon, steps)
 
 
@@ -75,7 +77,7 @@ def _destroy(stack: str, steps: Steps) -> None:
     options = ["--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress", "--non-interactive"]
     with steps.step("destroy", f"Removing what stack {stack} made"):
         process = subprocess.run(
-            [engine.path, "destroy", *options, "--stack", stack],
+            [engine.path, "destroy", *options, *file_options(stack), "--stack", stack],
             cwd=ROOT,
             env=engine.environment,
             stdin=subprocess.DEVNULL,

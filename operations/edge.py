@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import tarfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,7 +18,7 @@ from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import quote
 
-from .daemon import Daemon
+from .daemon import Answer, Daemon
 from .errors import DockerError, OperationError
 from .labels import PROJECT_LABEL, STACK_KEY
 from .steps import Steps
@@ -27,6 +28,10 @@ IMAGE_FILES = ("edge/Dockerfile", "edge/edge.sh")
 DOMAIN = "ITQAN_DOMAIN="
 # A label and an address, as they may stand in nginx's configuration.
 PLAIN_DOMAIN, PLAIN_ADDRESS = re.compile(r"[a-z0-9.-]+"), re.compile(r"[0-9.]+")
+# nginx: a port below 1024, workers of another user that a master tells when to go.
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
+# Seconds between two looks at a container that another run makes.
+PAUSE = 0.2
 # How often another run may come in between.
 ATTEMPTS = 20
 
@@ -72,21 +77,23 @@ def unregister(stack: str, steps: Steps) -> None:
 
     A failure is told and nothing more, for a copy has to go whatever state the edge is in.
     """
-    daemon = Daemon()
     try:
-        if _state(daemon) == "running" and (listen := _listens(daemon)):
-            _converge(daemon, listen, without=stack)
+        _renew(Daemon(), without=stack)
     except (OperationError, OSError) as error:
-        steps.say(f"  the edge still leads to stack {stack}: {error}")
+        steps.say(f"  the edge may still lead to stack {stack}: {error}")
 
 
-def remove_unused(daemon: Daemon, steps: Steps) -> None:
-    """Removes the edge when no copy is left on the Docker host."""
+def tidy(daemon: Daemon, steps: Steps) -> None:
+    """Leads nobody to copies that are gone, and removes the edge when none is left on the Docker host.
+
+    Raises EdgeError or DockerError, OSError when no daemon answers.
+    """
     containers = daemon.objects("containers", PROJECT_LABEL)
-    if _state(daemon) is None or any(STACK_KEY in container["Labels"] for container in containers):
-        return
-    with steps.step("edge", f"Removing {NAME}: no copy is left"):
-        _remove(daemon)
+    if any(STACK_KEY in container["Labels"] for container in containers):
+        _renew(daemon, without=None)
+    elif _state(daemon) is not None:
+        with steps.step("edge", f"Removing {NAME}: no copy is left"):
+            _remove(daemon)
 
 
 def routes_of(daemon: Daemon) -> list[Route]:
@@ -134,6 +141,12 @@ def _address(server: Mapping[str, Any], stack: str) -> str | None:
     return address if PLAIN_ADDRESS.fullmatch(address) else None
 
 
+def _renew(daemon: Daemon, without: str | None) -> None:
+    """The routes anew, where there is an edge and it runs."""
+    if daemon.answers() and _state(daemon) == "running" and (listen := _listens(daemon)):
+        _converge(daemon, listen, without)
+
+
 def _converge(daemon: Daemon, listen: str, without: str | None) -> list[Route]:
     """Gives the edge its routes until they are those of the containers: another run may be at it, too.
 
@@ -155,8 +168,8 @@ def _explained(said: str, listen: str) -> str:
         return f"{NAME}: {said}; see: docker logs {NAME}"
     port = listen.rpartition(":")[2]
     return (
-        f"itqan:staging.edge: {listen} is in use by another program (ss -ltnp 'sport = :{port}' shows "
-        "it); stop that, or choose another port: "
+        f"itqan:staging.edge: {listen} is in use by another program (ss -ltnp 'sport = :{port}' shows it); "
+        "stop that, or choose another port: "
         "pulumi config set --stack staging --path itqan:staging.edge 127.0.0.1:PORT"
     )
 
@@ -179,13 +192,18 @@ def _ensure_runs(daemon: Daemon, stack: str, steps: Steps) -> None:
     One of another image, one that was killed while it was made, one that cannot start: made anew.
     """
     image, files = _image()
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         answer = daemon.request("GET", f"/containers/{NAME}/json")
         if answer.status == 200:
             found = answer.json()
-            if found["Config"]["Image"] == image and found["State"]["Status"] == "running":
+            is_ours, state = found["Config"]["Image"] == image, found["State"]["Status"]
+            if is_ours and state == "running":
                 return
-            reason = "it does not run" if found["Config"]["Image"] == image else "it is of another version"
+            if state == "created" and attempt < ATTEMPTS // 2:
+                # another run is about to start it, unless that was killed
+                time.sleep(PAUSE)
+                continue
+            reason = "it does not run" if is_ours else "it is of another version"
             steps.say(f"▸ Replacing {NAME}: {reason}; connections through it end")
             _remove(daemon)
         if not daemon.has_image(image):
@@ -230,19 +248,29 @@ def _create(daemon: Daemon, image: str) -> None:
     """Makes and starts the container; nothing when another run was faster."""
     key, _, value = PROJECT_LABEL.partition("=")
     # In the host's own network: it listens where the settings say, and reaches every copy's network.
-    host = {"NetworkMode": "host", "RestartPolicy": {"Name": "unless-stopped"}}
+    host = {
+        "NetworkMode": "host",
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "CapDrop": ["ALL"],
+        "CapAdd": CAPABILITIES,
+    }
     wanted = {"Image": image, "Labels": {key: value}, "HostConfig": host}
     body = json.dumps(wanted).encode()
-    answer = daemon.request("POST", f"/containers/create?name={NAME}", body)
-    if answer.status == 409:
-        return
-    if answer.status >= 400:
-        raise DockerError(f"Docker refused to make {NAME}: {answer.body.strip()}")
-    daemon.checked("POST", f"/containers/{NAME}/start")
+    if _accepted(daemon.request("POST", f"/containers/create?name={NAME}", body), "make"):
+        _accepted(daemon.request("POST", f"/containers/{NAME}/start"), "start")
 
 
 def _remove(daemon: Daemon) -> None:
-    answer = daemon.request("DELETE", f"/containers/{NAME}?force=1")
-    # 404, 409: another run has removed it, or is at it
-    if answer.status >= 400 and answer.status not in (404, 409):
-        raise DockerError(f"Docker refused to remove {NAME}: {answer.body.strip()}")
+    _accepted(daemon.request("DELETE", f"/containers/{NAME}?force=1"), "remove")
+
+
+def _accepted(answer: Answer, what: str) -> bool:
+    """Whether Docker did it; not when another run has just made or removed the container, or is at it.
+
+    Raises DockerError with the daemon's words for anything else.
+    """
+    if answer.status in (404, 409):
+        return False
+    if answer.status >= 400:
+        raise DockerError(f"Docker refused to {what} {NAME}: {answer.body.strip()}")
+    return True

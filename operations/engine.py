@@ -31,14 +31,17 @@ class Engine:
         search = f"{self.path.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         return {**os.environ, **self.variables, "PATH": search}
 
-    def call(self, *arguments: str, stdin: str = "") -> str:
-        """Standard output of `pulumi ARGUMENTS`. Raises EngineError with its own words when it fails."""
+    def call(self, *arguments: str, stdin: str = "", directory: Path = ROOT) -> str:
+        """Standard output of `pulumi ARGUMENTS`, run in a project's folder.
+
+        Raises EngineError with its own words when it fails.
+        """
         result = subprocess.run(
             [self.path, *arguments, "--non-interactive"],
             input=stdin,
             capture_output=True,
             text=True,
-            cwd=ROOT,
+            cwd=directory,
             env=self.environment,
             check=False,
         )

@@ -42,10 +42,11 @@ class Resource:
 
 @dataclass
 class Change:
-    """What the engine did to a resource, when it began, and how long it took in seconds."""
+    """What the engine did to a resource, when it began (time.monotonic), and how long it took in seconds."""
 
     resource: Resource
     operation: str
+    began: float
     seconds: float
     failed: bool = False
 
@@ -57,7 +58,7 @@ class Record:
     outputs: dict[str, Any] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
-    unchanged: int = 0
+    stayed: list[Change] = field(default_factory=list)
     running: dict[str, float] = field(default_factory=dict)
     errors: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -67,6 +68,11 @@ class Record:
     def differs(self) -> bool:
         """Whether anything at all was changed, or is to be."""
         return any(count for operation, count in self.counts.items() if operation not in UNCHANGED)
+
+    @property
+    def unchanged(self) -> int:
+        """How many things stayed as they were."""
+        return len(self.stayed)
 
     @property
     def changed(self) -> int:
@@ -85,7 +91,7 @@ class Record:
         now = time.monotonic()
         if "resourcePreEvent" in event:
             metadata = event["resourcePreEvent"]["metadata"]
-            if _is_thing(metadata):
+            if is_thing(metadata):
                 self.running[metadata["urn"]] = now
         elif "resOutputsEvent" in event:
             return self._ended(event["resOutputsEvent"]["metadata"], now, failed=False)
@@ -99,16 +105,16 @@ class Record:
 
     def _ended(self, metadata: dict[str, Any], now: float, failed: bool) -> Change | None:
         urn, operation = metadata["urn"], metadata["op"]
-        seconds = now - self.running.pop(urn, now)
+        began = self.running.pop(urn, now)
         if metadata["type"] == STACK_TYPE:
             self.outputs = (metadata.get("new") or {}).get("outputs") or {}
             return None
-        if not _is_thing(metadata):
+        if not is_thing(metadata):
             return None
+        change = Change(Resource.of(urn), operation, began, now - began, failed)
         if operation in UNCHANGED and not failed:
-            self.unchanged += 1
+            self.stayed.append(change)
             return None
-        change = Change(Resource.of(urn), operation, seconds, failed)
         self.changes.append(change)
         return change
 
@@ -127,7 +133,7 @@ class Record:
             self.notes.append(message)
 
 
-def _is_thing(metadata: dict[str, Any]) -> bool:
+def is_thing(metadata: dict[str, Any]) -> bool:
     """Whether a resource is something outside the engine: no part that groups others, no provider."""
     state = metadata.get("new") or metadata.get("old") or {}
     return bool(state.get("custom")) and not metadata["type"].startswith(PROVIDER_PREFIX)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import secrets as randomness
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from settings import at
+from settings import at, laid
 
+from . import hosts
 from .engine import Engine
 from .errors import ConfigurationError, OperationError
 from .machine import ready_engine
 from .paths import stack_file
-from .questions import OF_RFC2136, QUESTIONS
+from .questions import OF_RFC2136, QUESTIONS, Question
 from .stack import (
     PRODUCTION,
     endpoint_of,
@@ -30,12 +31,13 @@ from .stack import (
     store_secrets,
 )
 from .steps import Steps
+from .terminal import ask, ask_secret, ask_word
 
 # Seconds until a host that does not show its key counts as unreachable.
 PATIENCE = 15
 # The kinds that Pulumi's plugin can pin, the preferred one first.
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
-LOGIN_KEY, TSIG = "sshPrivateKey", "tsigSecret"
+LOGIN_KEY, TSIG, HOST = "sshPrivateKey", "tsigSecret", "connection.host"
 # The secret that a provider of DNS asks for.
 DNS_SECRETS = {"rfc2136": TSIG, "hostinger": "hostingerToken"}
 
@@ -141,8 +143,16 @@ class _Init:
         return merged_configuration(self._own())
 
     def _answers(self) -> dict[str, str]:
-        """Values by key of the configuration: given as options, else asked for where somebody can answer."""
+        """Values by key of the configuration: given as options, else asked for where somebody can answer.
+
+        Raises ConfigurationError with every option that cannot be.
+        """
         given, merged = self._request.answers, self._merged()
+        wrong = [
+            f"--{q.option}: {reason}" for q in QUESTIONS if (reason := self._wrong(q, given.get(q.option)))
+        ]
+        if wrong:
+            raise ConfigurationError("\n  ".join(wrong))
         answers = {q.key: given[q.option] for q in QUESTIONS if q.option in given}
         if not self._asks:
             return answers
@@ -150,21 +160,30 @@ class _Init:
             provider = answers.get("dns.provider", at(merged, "dns.provider"))
             if question.key in answers or (question.option in OF_RFC2136 and provider != "rfc2136"):
                 continue
-            known = at(merged, question.key)
-            said = input(f"  {question.text}{f' [{known}]' if known else ''}: ").strip()
+            # the address of the stack that this one extends is another server's
+            known = at(self._own() if question.key == HOST else merged, question.key)
+            text = f"{question.text}{f' [{known}]' if known else ''}"
+            said = ask(text, partial(self._wrong, question))
             if said and said != str(known):
                 answers[question.key] = said
         return answers
 
+    def _wrong(self, question: Question, answer: str | None) -> str | None:
+        """Why an answer cannot be taken; without one, what is configured stays."""
+        from settings import problems_at
+
+        if not answer:
+            return None
+        found = problems_at(laid(self._merged(), question.key, answer), question.key)
+        return "; ".join(found) or None
+
     def _place(self, answers: Mapping[str, str]) -> tuple[str, int]:
         merged = self._merged()
-        host = answers.get("connection.host") or at(merged, "connection.host")
-        port = str(answers.get("connection.port") or at(merged, "connection.port") or 22)
+        host = answers.get(HOST) or at(self._own(), HOST)
+        port = int(answers.get("connection.port") or at(merged, "connection.port") or 22)
         if not host:
             raise ConfigurationError("itqan:connection.host: missing; say where the host is: --host ADDRESS")
-        if not port.isdigit() or not 0 < int(port) < 65536:
-            raise ConfigurationError(f"--port: {port}: allowed: a port, 1 to 65535")
-        return str(host), int(port)
+        return str(host), port
 
     def _host_key(self, host: str, port: int) -> str:
         """The key that the host shows, once it is the pinned, the given or the confirmed one."""
@@ -177,7 +196,7 @@ class _Init:
         if wanted is None and self._asks:
             change = "another one than the pinned one! " if pinned else ""
             print(f"  host key of {host} port {port}: {change}{fingerprint}")
-            if input("  Does the provider's console show the same? Type yes: ").strip() != "yes":
+            if ask_word("Does the provider's console show the same?", "yes", "no") != "yes":
                 raise OperationError("the host key was not confirmed; nothing was stored")
             return shown
         if wanted is None:
@@ -207,11 +226,25 @@ class _Init:
         if file is None and stored:
             return str(stored)
         if file is None and self._asks:
-            default = Path.home() / ".ssh" / "id_ed25519"
-            file = Path(input(f"  file of the private key that logs in [{default}]: ").strip() or default)
+            return self._asked_key()
         if file is None:
             raise ConfigurationError("the key that logs in is missing: --key FILE, or --new-key to make one")
         return _read_key(file.expanduser())
+
+    @staticmethod
+    def _asked_key() -> str:
+        """The private key of a file that somebody names."""
+        default = Path.home() / ".ssh" / "id_ed25519"
+
+        def wrong(answer: str) -> str | None:
+            try:
+                _read_key(Path(answer or default).expanduser())
+            except ConfigurationError as error:
+                return str(error)
+            return None
+
+        said = ask(f"file of the private key that logs in [{default}]", wrong)
+        return _read_key(Path(said or default).expanduser())
 
     def _generated(self) -> dict[str, str]:
         """Secrets for a new host; one that runs the application already keeps its own."""
@@ -231,7 +264,6 @@ class _Init:
         Raises OperationError when it belongs to another stack.
         """
         from components.keys import UnreadableKey, public_key
-        from components.observation import Unreachable, observe
         from components.unit import Unit, call
 
         merged = self._merged()
@@ -242,12 +274,11 @@ class _Init:
         ]
         endpoint = endpoint_of(merged)
         try:
-            owner, application = asyncio.run(observe(endpoint, looks))
             public = public_key(endpoint.private_key)
+            [[owner, application]] = hosts.look([(endpoint, looks)])
         except UnreadableKey as error:
             raise ConfigurationError(str(error)) from None
-        except Unreachable as error:
-            public = public_key(endpoint.private_key)
+        except hosts.UnseenHost as error:
             self._steps.say(
                 f"  {error}\n  This key has to log in there; on the host, as {endpoint.user}:\n"
                 f"    mkdir -pm 700 ~/.ssh && echo '{public}' >>~/.ssh/authorized_keys\n"
@@ -274,7 +305,7 @@ class _Init:
         if not self._asks:
             return {}
         names = [name for name in self._wanted_secrets() if not SECRETS[name].generate or name == TSIG]
-        said = {name: getpass.getpass(f"  {SECRETS[name].description}, empty for later: ") for name in names}
+        said = {name: ask_secret(f"{SECRETS[name].description}, empty for later") for name in names}
         return {name: value for name, value in said.items() if value}
 
     def _wanted_secrets(self) -> list[str]:
@@ -289,15 +320,20 @@ def _shown_host_key(host: str, port: int) -> tuple[str, str]:
     """The public key that a host shows, and its SHA256 fingerprint. Raises OperationError."""
     import asyncssh
 
+    from components.observation import network_reason
+
     async def ask() -> asyncssh.SSHKey | None:
         shown = asyncssh.get_server_host_key(host, port, server_host_key_algs=HOST_KEYS, config=None)
         return await asyncio.wait_for(shown, PATIENCE)
 
     try:
         key = asyncio.run(ask())
-    except (asyncio.TimeoutError, OSError, asyncssh.Error) as error:
-        reason = str(error) or f"no answer within {PATIENCE} seconds"
-        raise OperationError(f"{host} port {port} shows no host key: {reason}") from None
+    except asyncio.TimeoutError:
+        raise OperationError(
+            f"{host} port {port} shows no host key: no answer within {PATIENCE} seconds"
+        ) from None
+    except (OSError, asyncssh.Error) as error:
+        raise OperationError(f"{host} port {port} shows no host key: {network_reason(error)}") from None
     if key is None:
         raise OperationError(f"{host} port {port} shows no host key")
     return key.export_public_key().decode().strip(), key.get_fingerprint()
@@ -309,9 +345,9 @@ def _read_key(file: Path) -> str:
     try:
         text = file.read_text()
         public_key(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--key: {file}: {error}") from None
-    except UnreadableKey:
+    except OSError as error:
+        raise ConfigurationError(f"--key: {file}: {error.strerror}") from None
+    except (UnicodeDecodeError, UnreadableKey):
         raise ConfigurationError(
             f"--key: {file}: not a private SSH key, or one with a passphrase, which nobody could type "
             f"in a run; make one for the stack: --new-key"

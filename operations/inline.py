@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .engine import Engine
-from .paths import ROOT
+from .paths import ROOT, file_options
 
 LOOPBACK = "127.0.0.1"
 # The engine asks for the program's packages, then runs it: one message at a time.
@@ -42,7 +42,7 @@ def start_inline(
     host = f"--client={LOOPBACK}:{gate.getsockname()[1]}"
     options = ["--non-interactive", "--skip-plugin-pre-install", "--exec-kind", "auto.inline", host]
     process = subprocess.Popen(
-        [engine.path, *command, *options, "--stack", stack, "--event-log", event_log],
+        [engine.path, *command, *options, *file_options(stack), "--stack", stack, "--event-log", event_log],
         cwd=ROOT,
         # --event-log counts as an option for debugging.
         env={**engine.environment, "PULUMI_AUTOMATION_API": "true", "PULUMI_DEBUG_COMMANDS": "true"},

@@ -19,11 +19,24 @@ from .steps import Steps
 LOCKS = STATE / ".pulumi/locks/organization/itqan"
 
 
+# The engine's words when another run holds the stack: of the backends in files, of Pulumi Cloud.
+LOCKED = ("currently locked", "currently in progress")
+
+
+class Busy(OperationError):
+    """Another run works on the stack."""
+
+
+def is_locked(words: str) -> bool:
+    """Whether the engine's words say that another run holds the stack."""
+    return any(said in words for said in LOCKED)
+
+
 def recover(stack: str, engine: Engine, steps: Steps) -> None:
     """Clears up after a killed run, so that the next one continues where it stopped.
 
     Only for the backend in `.itqan/`; of any other one the engine itself says who holds the lock.
-    Raises OperationError when a run of this stack is under way.
+    Raises Busy when a run of this stack is under way.
     """
     ours = engine.environment["PULUMI_BACKEND_URL"] == STATE.as_uri()
     locks = list((LOCKS / stack).glob("*.json")) if ours else []
@@ -41,12 +54,12 @@ def recover(stack: str, engine: Engine, steps: Steps) -> None:
 
 
 def _require_dead(stack: str, holder: dict[str, Any]) -> None:
-    """Raises OperationError when the process that holds a lock runs, or may run on another machine."""
+    """Raises Busy when the process that holds a lock runs, or may run on another machine."""
     here = holder.get("hostname") == socket.gethostname()
     if here and not _is_engine(int(holder["pid"])):
         return
     who = f"{holder.get('username')}@{holder.get('hostname')}, process {holder.get('pid')}"
-    raise OperationError(
+    raise Busy(
         f"stack {stack} is being worked on by {who}, since {holder.get('timestamp')}; wait for its end. "
         f'If it has ended: eval "$(./itqan env)"; pulumi cancel --stack {stack}'
     )

@@ -2,6 +2,8 @@
 
 PROJECT_LABEL = "itqan.project=itqan"
 STACK_KEY = "itqan.stack"
+# Only of the copies of branches: a digest of the backend that has their states.
+BACKEND_KEY = "itqan.backend"
 
 
 def stack_label(stack: str) -> str:

@@ -50,6 +50,7 @@ def audit_with_key(name: str, key: Path) -> Report:
         obstacles=[],
         findings=[],
         substitutions=load_platform(plain["platform"]).substitutions,
+        set_command=f"pulumi config set --stack {name}",
     )
 
 

@@ -30,7 +30,7 @@ def opening_words(outputs: Mapping[str, Any], file: Path = AUTHORITY_FILE) -> st
         f"  {where}:\n" + "\n".join(f"    {line}" for line in lines) for where, lines in trust(file).items()
     )
     return (
-        f"open {outputs['url']}\n"
+        f"{outputs['url']}\n\n"
         "To trust the certificates of all copies, once (the authority can sign only for names below "
         f".localhost and .test):\n{ways}"
     )

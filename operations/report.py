@@ -35,6 +35,7 @@ class Report:
     obstacles       why `up` would leave the host alone
     findings        what deserves a second thought
     substitutions   what the document names and the stack's platform cannot give
+    set_command     what to type before a key of the stack's configuration and its value
     unobserved      names of units and surroundings that the observer's record on the host cannot tell of
     """
 
@@ -47,6 +48,7 @@ class Report:
     obstacles: Sequence[str]
     findings: Sequence[Finding]
     substitutions: Sequence[Substitution]
+    set_command: str
     unobserved: Sequence[str] = ()
 
     @property
@@ -96,7 +98,7 @@ class Report:
         """The line to type when the first of an item's lines is right as it is."""
         from components.surroundings import acceptance
 
-        return acceptance(self.stack, self.accepted, item)
+        return acceptance(self.set_command, self.accepted, item)
 
     def _further_lines(self) -> list[str]:
         made = [f"✗ up would leave this host alone: {obstacle}" for obstacle in self.obstacles]

@@ -11,6 +11,7 @@ from .display import Display
 from .errors import EngineError
 from .events import EventLog, Record
 from .inline import interruptible, load_program_modules, start_inline
+from .interrupted import Busy, is_locked
 from .paths import LOGS
 from .stack import Stack
 
@@ -18,17 +19,31 @@ from .stack import Stack
 POLL = 0.05
 
 
+class RunFailed(EngineError):
+    """The engine did not get to the end; `record` has what it told, `words` all that it said of why."""
+
+    def __init__(self, message: str, record: Record, words: str) -> None:
+        super().__init__(message)
+        self.record = record
+        self.words = words
+
+
 def run_up(stack: Stack) -> Record:
-    """Brings the stack up and shows each change. Raises EngineError, its reasons shown, when that fails."""
+    """Brings the stack up and shows each change. Raises Busy, or RunFailed, its reasons shown."""
     log = LOGS / f"up-{stack.name}.log"
     with EventLog(LOGS / f"up-{stack.name}.events") as events, log.open("wb") as output:
         command = ["up", "--yes", "--skip-preview", "--suppress-outputs", "--color", "never"]
         process = start_inline(stack.engine, command, stack.name, events.path, output)
         record = _follow(stack, process, events)
     if process.returncode:
-        if not record.errors:
-            sys.stderr.write(log.read_text(errors="replace"))
-        raise EngineError(f"stack {stack.name} is not up; ./itqan up continues where it stopped")
+        words = "\n".join(message for _, message in record.errors)
+        if not words:
+            words = log.read_text(errors="replace")
+            if is_locked(words):
+                raise Busy(f"another run works on stack {stack.name}: {words.strip()}")
+            sys.stderr.write(words)
+        message = f"stack {stack.name} is not up; the same command continues where it stopped"
+        raise RunFailed(message, record, words)
     return record
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .authority import shared_authority
@@ -13,7 +14,7 @@ from .engine import Engine
 from .errors import ConfigurationError
 from .interrupted import recover
 from .machine import ready_engine
-from .paths import ROOT, stack_file
+from .paths import ROOT, file_options, own_file, stack_file
 from .stamp import Stamp
 from .steps import Steps
 
@@ -44,32 +45,42 @@ def ready_stack(name: str, steps: Steps) -> Stack:
     Raises PreparationError, ConfigurationError, DockerError or EngineError with what to do.
     """
     engine = ready_engine(steps)
-    facts = _stamp(name).read()
-    if not (facts and _still_there(facts)):
+    if may_be_branch(name):
+        from .branches import branch_of, ready_branch
+
+        if branch := branch_of(name, engine):
+            return ready_branch(branch, engine, steps)
+    facts = prepared_stamp(name).read()
+    if not (facts and image_is_there(facts)):
         facts = _prepare(name, engine, steps)
         # Anew, because the preparation writes to the configuration.
-        _stamp(name).write(facts)
+        prepared_stamp(name).write(facts)
     recover(name, engine, steps)
     return Stack(name, engine, facts["target"])
 
 
+def may_be_branch(name: str) -> bool:
+    """Whether a stack's name is like that of a branch's copy, and no file of the project is that stack's."""
+    return name.startswith(f"{STAGING}-") and not own_file(name).exists()
+
+
 def forget_stack(name: str) -> None:
     """Lets the next run prepare the stack from the beginning."""
-    _stamp(name).remove()
-    _state_stamp(name).remove()
+    prepared_stamp(name).remove()
+    state_stamp(name).remove()
 
 
-def _state_stamp(name: str) -> Stamp:
+def state_stamp(name: str) -> Stamp:
     """The note that the stack's state exists in the backend that the environment names."""
     return Stamp(f"state-{name}", [])
 
 
-def _stamp(name: str) -> Stamp:
+def prepared_stamp(name: str) -> Stamp:
     """The note that a stack is prepared, valid for its configuration and our reading of it."""
     return Stamp(f"stack-{name}", [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "settings").glob("*.py")])
 
 
-def _still_there(facts: Mapping[str, str]) -> bool:
+def image_is_there(facts: Mapping[str, str]) -> bool:
     """Whether Docker still has the image of a copy: one request."""
     if facts["target"] != "docker":
         return True
@@ -84,9 +95,9 @@ def _prepare(name: str, engine: Engine, steps: Steps) -> dict[str, str]:
 
     _make_file(name, steps)
     try:
-        target = str(merged_config(_own_values(name), ROOT).get("target", ""))
+        target = str(merged_config(_own_values(stack_file(name)), ROOT).get("target", ""))
         open_state(name, engine, steps)
-        image = _prepare_copy(name, engine, steps) if target == "docker" else ""
+        image = prepare_copy(name, engine, steps) if target == "docker" else ""
         values = own_configuration(name, engine)
         if target == "docker" and _make_secrets(name, engine, steps, values):
             values = own_configuration(name, engine)
@@ -112,16 +123,16 @@ def _make_file(name: str, steps: Steps) -> None:
     path.write_text(f"config:\n  itqan:extends: {STAGING}\n")
 
 
-def _own_values(name: str) -> dict[str, Any]:
-    """The plain values of the stack's own file."""
+def _own_values(file: Path) -> dict[str, Any]:
+    """The plain values of a stack's own file."""
     from settings import stack_file_config
 
-    return stack_file_config(stack_file(name))
+    return stack_file_config(file)
 
 
 def open_state(name: str, engine: Engine, steps: Steps) -> None:
     """Makes the stack's state, unless it is known to be there."""
-    stamp = _state_stamp(name)
+    stamp = state_stamp(name)
     if stamp.read() is not None:
         return
     with steps.step("stack", f"Opening the state of stack {name}"):
@@ -129,13 +140,16 @@ def open_state(name: str, engine: Engine, steps: Steps) -> None:
     stamp.write({})
 
 
-def _prepare_copy(name: str, engine: Engine, steps: Steps) -> str:
-    """Docker and the base image of a copy; notes in its configuration what was chosen. Returns the image."""
+def prepare_copy(name: str, engine: Engine, steps: Steps, file: Path | None = None) -> str:
+    """Docker and the base image of a copy; notes in its configuration what was chosen. Returns the image.
+
+    Arguments: `file`, another configuration file than the stack's own.
+    """
     from .prepare.docker import ensure_docker
     from .prepare.image import choose_base, ensure_image
 
     daemon = ensure_docker(steps)
-    own = _own_values(name)
+    own = _own_values(file or stack_file(name))
     image = (own.get("staging") or {}).get("image")
     if image:
         ensure_image(steps, daemon, image)
@@ -149,14 +163,19 @@ def _prepare_copy(name: str, engine: Engine, steps: Steps) -> str:
             "staging.image": base.image,
             "staging.registrarImage": base.registrar_image,
         },
+        file,
     )
     return base.image
 
 
-def set_values(name: str, engine: Engine, values: Mapping[str, str]) -> None:
-    """Stores plain values in the stack's configuration; a dot in a key goes into an object."""
+def set_values(name: str, engine: Engine, values: Mapping[str, str], file: Path | None = None) -> None:
+    """Stores plain values in the stack's configuration; a dot in a key goes into an object.
+
+    Arguments: `file`, another file than the stack's own.
+    """
     pairs = [part for key, value in values.items() for part in ("--plaintext", f"itqan:{key}={value}")]
-    engine.call("config", "set-all", "--stack", name, "--path", *pairs)
+    options = ["--config-file", str(file)] if file else []
+    engine.call("config", "set-all", *options, "--stack", name, "--path", *pairs)
 
 
 def set_strings(name: str, engine: Engine, values: Mapping[str, str]) -> None:
@@ -171,7 +190,9 @@ def own_configuration(name: str, engine: Engine) -> dict[str, object]:
 
     Raises EngineError when the stack has no state yet.
     """
-    found = json.loads(engine.call("config", "--json", "--show-secrets", "--stack", name))
+    found = json.loads(
+        engine.call("config", "--json", "--show-secrets", *file_options(name), "--stack", name)
+    )
     own = {key.removeprefix("itqan:"): entry for key, entry in found.items() if key.startswith("itqan:")}
     return {key: entry.get("objectValue", entry.get("value")) for key, entry in own.items()}
 

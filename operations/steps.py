@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import PreparationError
@@ -20,11 +21,29 @@ LOG_PERIOD = 30.0
 QUOTED_LINES = 15
 
 
+@dataclass(frozen=True)
+class Span:
+    """A step that has ended: when it began (time.monotonic), and how long it took in seconds."""
+
+    name: str
+    text: str
+    began: float
+    seconds: float
+
+
 class Steps:
     """Announces steps on standard error (standard output is for results) and remembers how long each took."""
 
     def __init__(self) -> None:
-        self.durations: dict[str, float] = {}
+        self.spans: list[Span] = []
+
+    @property
+    def durations(self) -> dict[str, float]:
+        """Seconds of each step by its name."""
+        seconds: dict[str, float] = {}
+        for span in self.spans:
+            seconds[span.name] = seconds.get(span.name, 0.0) + span.seconds
+        return seconds
 
     def say(self, text: str) -> None:
         """Prints one line."""
@@ -38,7 +57,7 @@ class Steps:
         try:
             yield
         finally:
-            self.durations[name] = self.durations.get(name, 0.0) + time.monotonic() - start
+            self.spans.append(Span(name, text, start, time.monotonic() - start))
 
     def run(
         self,
@@ -71,6 +90,13 @@ class Steps:
             raise PreparationError(
                 f"{command[0]} failed (exit status {result.returncode}); its output is in {log}\n{_tail(log)}"
             )
+
+
+class Silent(Steps):
+    """Steps that were announced before: of a second try."""
+
+    def say(self, text: str) -> None:
+        """Prints nothing."""
 
 
 def _tail(log: Path) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
+from typing import Any
 
 from .daemon import Daemon
 from .errors import ConfigurationError
@@ -21,7 +22,7 @@ def taken_subnets(daemon: Daemon, stack: str) -> list[IPv4Network]:
         subnet
         for network in networks
         if (network.get("Labels") or {}).get(STACK_KEY) != stack
-        for subnet in _subnets(network)
+        for subnet in subnets_of(network)
     ]
 
 
@@ -33,7 +34,8 @@ def free_subnet(taken: Sequence[IPv4Network]) -> IPv4Network:
     raise ConfigurationError(f"Docker's networks leave no /{PREFIX} of {POOL} free; set itqan:staging.subnet")
 
 
-def _subnets(network: dict) -> Iterator[IPv4Network]:  # type: ignore[type-arg]
+def subnets_of(network: Mapping[str, Any]) -> Iterator[IPv4Network]:
+    """The IPv4 networks of one of Docker's networks."""
     for entry in (network.get("IPAM") or {}).get("Config") or []:
         subnet = entry.get("Subnet", "")
         if "." in subnet:

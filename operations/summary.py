@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .events import Record
 from .paths import HOME
+from .run import RunFailed
 from .stack import Stack
+from .steps import Steps
+from .trace import write_trace
 
 # Parts that took less are not worth a place in the summary.
 SHOWN_SECONDS = 0.5
@@ -25,6 +30,44 @@ def write_root_certificate(stack: str, outputs: Mapping[str, Any]) -> None:
     if text and not (path.exists() and path.read_text() == text):
         path.write_text(text)
         path.chmod(0o644)
+
+
+@contextmanager
+def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callable[[Stack, Record], None]]:
+    """Gives the body what to call at the end of its run: keeps the authority's root, prints the summary.
+
+    Arguments: `start`, when the command began (time.monotonic); `trace`, where the run's timings go, those of
+    one that failed too.
+    """
+
+    def closing(stack: Stack, record: Record) -> None:
+        write_root_certificate(stack.name, record.outputs)
+        _trace(trace, steps, record)
+        try:
+            if stack.is_copy:
+                lead_browsers_to(stack.name, record.outputs, steps)
+        finally:
+            print(summary(stack, record, steps.durations, time.monotonic() - start))
+
+    try:
+        yield closing
+    except RunFailed as error:
+        _trace(trace, steps, error.record)
+        raise
+
+
+def lead_browsers_to(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
+    """Keeps the certificate to trust, and registers a copy with the edge. Raises EdgeError, DockerError."""
+    from .edge import register
+    from .opening import keep_authority
+
+    keep_authority(outputs)
+    register(stack, outputs, steps)
+
+
+def _trace(path: Path | None, steps: Steps, record: Record) -> None:
+    if path:
+        write_trace(path, steps.spans, [*record.changes, *record.stayed])
 
 
 def summary(stack: Stack, record: Record, preparation: Mapping[str, float], seconds: float) -> str:
@@ -48,18 +91,19 @@ def _places(stack: Stack, outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("log in", f"docker exec -it {outputs['container']} bash" if outputs.get("container") else None),
         ("release", outputs.get("release")),
         ("authority", root_certificate_file(stack.name) if outputs.get("rootCertificate") else None),
-        ("try", _curl(stack, outputs)),
+        ("try", curl_line(stack.name, outputs) if stack.is_copy else None),
         ("next", _without_root(stack, outputs)),
     ]
     return [(name, str(value)) for name, value in rows if value]
 
 
-def _curl(stack: Stack, outputs: Mapping[str, Any]) -> str | None:
-    if not (stack.is_copy and outputs.get("url") and outputs.get("rootCertificate")):
+def curl_line(stack: str, outputs: Mapping[str, Any]) -> str | None:
+    """The line that fetches a copy's page and verifies it; None before there is one."""
+    if not (outputs.get("url") and outputs.get("rootCertificate")):
         return None
     address, _, port = (outputs.get("edge") or f"{outputs['address']}:443").partition(":")
     return (
-        f"curl --cacert {root_certificate_file(stack.name)} "
+        f"curl --cacert {root_certificate_file(stack)} "
         f"--resolve {outputs['domain']}:{port}:{address.replace('0.0.0.0', '127.0.0.1')} {outputs['url']}"
     )
 

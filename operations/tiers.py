@@ -10,9 +10,11 @@ from .paths import PYTHON, ROOT
 from .steps import Steps
 
 # In the order of a run: what fails soonest comes first.
-TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "e2e", "vps")
+TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "edge", "e2e", "vps", "branches", "ci")
 # Tiers that run containers.
-CONTAINERS = frozenset({"archive", "conformance", "e2e", "vps", "soak"})
+CONTAINERS = frozenset({"archive", "conformance", "edge", "e2e", "vps", "branches", "ci", "soak"})
+# Tiers that look at pages.
+BROWSERS = frozenset({"browser", "edge"})
 # Only when asked for; parity compares two stacks that are up: --stack A --stack B.
 FURTHER_TIERS = ("soak", "parity")
 
@@ -30,8 +32,10 @@ def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps
     if missing:
         known = ", ".join((*TIERS, *FURTHER_TIERS))
         raise OperationError(f"tests/{missing[0]} does not exist; tiers: {known}")
-    if "browser" in tiers:
+    if not BROWSERS.isdisjoint(tiers):
         _prepare_browser(steps)
+    if "edge" in tiers:
+        _prepare_certutil(steps)
     if "conformance" in tiers:
         _prepare_node(steps)
     if not CONTAINERS.isdisjoint(tiers):
@@ -44,6 +48,13 @@ def _prepare_browser(steps: Steps) -> None:
     from .prepare.browser import require_browser
 
     require_browser(steps)
+
+
+def _prepare_certutil(steps: Steps) -> None:
+    from .prepare.machine import require_program
+
+    purpose = "the tests trust the authority of copies as a person does"
+    require_program(steps, "certutil", ("libnss3-tools",), purpose)
 
 
 def _prepare_node(steps: Steps) -> None:

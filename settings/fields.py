@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 
-def text(pattern: str, allowed: str) -> Any:
+def text(pattern: str, allowed: str, default: Any = ...) -> Any:
     """A string field that matches `pattern` as a whole; `allowed` is shown when it does not."""
-    return Field(pattern=f"^(?:{pattern})$", max_length=8192, description=allowed)
+    return Field(default, pattern=f"^(?:{pattern})$", max_length=8192, description=allowed)
 
 
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -38,7 +38,11 @@ HeaderValue = Annotated[
 ]
 HeaderName = Annotated[str, text(r"[A-Za-z0-9-]+", "a header name")]
 FileName = Annotated[str, text(r"[A-Za-z0-9._-]+\.conf", "a file name that ends in .conf")]
-GitRef = Annotated[str, text(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}", "a branch, a tag or a commit")]
+# git-check-ref-format(1), as far as single characters go; the repository itself says which names there are.
+GIT_NAME = r"[^\x00-\x20\x7f~^:?*\[\\/-][^\x00-\x20\x7f~^:?*\[\\]{0,199}"
+GitRef = Annotated[str, text(GIT_NAME, "a branch, a tag or a commit")]
+BRANCH = "the name of a git branch"
+BranchName = Annotated[str, text(GIT_NAME, BRANCH)]
 PUBLIC_KEY = r"(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/=]+(?: \S+)?"
 HostKey = Annotated[
     str, text(PUBLIC_KEY, "a public host key, ed25519 or ECDSA (an RSA key fails in Pulumi's plugin)")
@@ -54,6 +58,11 @@ Command = Annotated[
         r"(?:php|node|bash)\b[^\x00-\x1f\x7f;]*", "a command that starts with php, node or bash, on one line"
     ),
 ]
+DURATION = "minutes, hours, days or weeks, such as 12h or 7d"
+Duration = Annotated[str, text(r"[1-9][0-9]{0,3}[mhdw]", DURATION)]
+DUMP = "an absolute path of this machine or an https:// address, which ends in .sql, .sql.gz or .sql.zst"
+Dump = Annotated[str, text(r"(?:/[^\x00-\x1f\x7f]+|https://[^\s?#]+)\.sql(?:\.gz|\.zst)?(?:\?\S*)?", DUMP)]
+PackageName = Annotated[str, text(r"[a-z0-9][a-z0-9+.-]+", "the name of a package of the distribution")]
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
 
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from .branches import branch_problems, with_branch
 from .model import Settings
 from .rules import NAMESPACE, broken_rules
 from .secrets import BUNDLE, ROTATION, SECRETS, VARIABLES, missing_secrets
@@ -35,8 +36,11 @@ def load(stack: str, config: Mapping[str, object], root: Path) -> Settings:
     """
     merged = _with_bases(_opened(config), root, seen=(stack,))
     merged.pop("extends", None)
+    problems = branch_problems(merged, stack)
+    if merged.get("branch") and not problems:
+        merged = with_branch(merged, stack)
     missing = missing_secrets(merged)
-    problems = [*broken_rules(merged), *_secret_lines(missing)]
+    problems += [*broken_rules(merged), *_secret_lines(missing)]
     try:
         settings = Settings.model_validate({**merged, "stack": stack})
     except ValidationError as error:
@@ -44,6 +48,20 @@ def load(stack: str, config: Mapping[str, object], root: Path) -> Settings:
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def problems_at(config: Mapping[str, Any], path: str) -> list[str]:
+    """What is wrong with the value at a dotted path of a merged configuration, whatever else it lacks.
+
+    Returns lines `value: what is allowed`, none when the value can stand.
+    """
+    try:
+        Settings.model_validate({**config, "stack": "any"})
+    except ValidationError as error:
+        where = f"{NAMESPACE}:{path}: "
+        lines = _field_problems(error, missing=[])
+        return [line.removeprefix(where) for line in lines if line.startswith(where)]
+    return []
 
 
 def _field_problems(error: ValidationError, missing: list[str]) -> list[str]:

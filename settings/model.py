@@ -10,8 +10,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, Field, SecretStr
 
 from .fields import (
+    BRANCH,
+    BranchName,
     Domain,
     EnvironmentName,
+    PackageName,
     PrivateKey,
     SecretValue,
     SingleLine,
@@ -39,7 +42,7 @@ from .parts import (
     Software,
     Staging,
 )
-from .rules import TEST_DOMAINS, lies_in
+from .rules import lies_in, signed_domains
 from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
 
 # Of a copy below `localhost` that says nothing else; every user may listen there.
@@ -69,12 +72,19 @@ def _not_derived(variables: Variables) -> Variables:
     return variables
 
 
+def usual_subnet(stack: str) -> IPv4Network:
+    """The network of a copy where nothing else is said: a /26 of 10.213.0.0/16 chosen by the stack's name."""
+    number = int.from_bytes(hashlib.sha256(stack.encode()).digest()[:2], "big") % 1024
+    return IPv4Network((0x0AD50000 + number * 64, 26))
+
+
 class Settings(Part):
     """The whole configuration of one stack."""
 
     stack: str
     extends: str | None = None
     id: StackId | None = None
+    branch: BranchName | None = Field(None, description=BRANCH)
     target: Literal["host", "docker"]
     platform: Literal["ubuntu-22.04", "debian-13"]
     hardening: Literal["documented", "strict"] = "documented"
@@ -85,6 +95,9 @@ class Settings(Part):
     connection: ConnectionSettings | None = None
     observer: Observer | None = None
     software: Software
+    further_packages: list[PackageName] = Field(
+        [], description="a list of the distribution's packages that the application needs in addition"
+    )
     application: Application = Application()
     environment: Annotated[dict[EnvironmentName, SingleLine], AfterValidator(_not_derived)]
     environment_secrets: Annotated[dict[EnvironmentName, SecretValue], AfterValidator(_not_derived)] = Field(
@@ -125,6 +138,7 @@ class Settings(Part):
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
     rotation: Rotation | None = None
+    branch_seed: SecretValue | None = None
 
     def secret(self, name: str) -> SecretStr | None:
         """A secret by its name in the configuration."""
@@ -153,6 +167,12 @@ class Settings(Part):
         return ",".join(keys) or None
 
     @property
+    def set_command(self) -> str:
+        """What to type before a key and a value; the copies of branches share a file."""
+        file = "--config-file Pulumi.staging.yaml " if self.branch else ""
+        return f"pulumi config set {file}--stack {self.stack}"
+
+    @property
     def owner(self) -> str:
         """The stack as its host names it; a copy has a container of its own, so its name is enough."""
         return f"itqan/{self.stack} {self.id or 'copy'}"
@@ -162,8 +182,7 @@ class Settings(Part):
         """The network of a copy: as configured, else a /26 of 10.213.0.0/16 chosen by the stack's name."""
         if self.staging.subnet:
             return self.staging.subnet
-        number = int.from_bytes(hashlib.sha256(self.stack.encode()).digest()[:2], "big") % 1024
-        return IPv4Network((0x0AD50000 + number * 64, 26))
+        return usual_subnet(self.stack)
 
     @property
     def server_address(self) -> IPv4Address:
@@ -177,8 +196,8 @@ class Settings(Part):
 
     @property
     def authority_domains(self) -> list[str]:
-        """What the project's test authority may sign for: names that no public authority does."""
-        return list(TEST_DOMAINS)
+        """What the project's test authority may sign for: the same for all copies."""
+        return list(signed_domains(self.staging.domain))
 
     @property
     def edge(self) -> str | None:
@@ -199,6 +218,24 @@ class Settings(Part):
     def url(self) -> str:
         """The site's address as a browser takes it."""
         return f"https://{self.domain}" + (f":{self.edge_port}" if self.edge_port != 443 else "")
+
+    @property
+    def application_packages(self) -> list[str]:
+        """Packages beside those of the platform, each once; `zstd` unpacks a dump."""
+        unpacks = ["zstd"] if (self.staging.database or "").partition("?")[0].endswith(".zst") else []
+        return list(dict.fromkeys([*self.further_packages, *unpacks]))
+
+    @property
+    def mounted_repository(self) -> str | None:
+        """The folder of the Docker host that a copy's release comes from, if it comes from one."""
+        repository = self.release.repository
+        return repository if self.target == "docker" and repository.startswith("/") else None
+
+    @property
+    def mounted_dump(self) -> str | None:
+        """The file of the Docker host that a copy's database is loaded from, if it is one of its files."""
+        dump = self.staging.database
+        return dump if self.target == "docker" and dump and dump.startswith("/") else None
 
     @property
     def zone(self) -> str:

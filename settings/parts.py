@@ -9,10 +9,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from .fields import (
+    DUMP,
+    DURATION,
     AbsolutePath,
     AccountName,
     Command,
     Domain,
+    Dump,
+    Duration,
     Email,
     FileName,
     GitRef,
@@ -255,6 +259,9 @@ class Release(Part):
         return repository
 
 
+SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
 class Staging(Part):
     """A copy on Docker."""
 
@@ -262,6 +269,18 @@ class Staging(Part):
     registrar_image: Annotated[str, text(r"[A-Za-z0-9][\w./:-]*", "a Docker image")] = "debian:13-slim"
     subnet: IPv4Network | None = Field(None, description="a free IPv4 network of Docker's, /24 to /28")
     edge: Listener | None = None
+    backend: str | None = text(
+        r"[0-9a-f]{12}", "a digest of the backend that has the state of a branch's copy", None
+    )
+    domain: Domain = "itqan.localhost"
+    ttl: Duration | None = Field(None, description=DURATION)
+    seed: bool = Field(True, description="true or false: whether a new database gets the application's seeds")
+    database: Dump | None = Field(None, description=DUMP)
+
+    @property
+    def ttl_seconds(self) -> float | None:
+        """How old the copy of a branch may get; None: as old as its branch."""
+        return None if self.ttl is None else float(self.ttl[:-1]) * SECONDS[self.ttl[-1]]
 
     @model_validator(mode="after")
     def _subnet_has_room(self) -> Staging:

@@ -17,6 +17,7 @@ def broken_rules(config: Mapping[str, Any]) -> list[str]:
     return [
         *_program_rules(config),
         *_variable_rules(config),
+        *_redis_rules(config),
         *_host_rules(config),
         *_rfc2136_rules(config),
         *_zone_rules(config),
@@ -35,6 +36,17 @@ def _variable_rules(config: Mapping[str, Any]) -> list[str]:
         _line(f"environmentSecrets.{variable}", f"is the secret itqan:{name} too; keep that one")
         for variable in sorted(OPTIONAL_VARIABLES & set(secret))
         if config.get(name := SECRET_VARIABLES[variable])
+    ]
+
+
+def _redis_rules(config: Mapping[str, Any]) -> list[str]:
+    """The password of the settings is that of Redis' own account `default`."""
+    account = at(config, "environment.REDIS_USERNAME")
+    if not config.get("redisPassword") or account in (None, "default"):
+        return []
+    advice = "the password of another one goes into itqan:environmentSecrets, as REDIS_PASSWORD"
+    return [
+        _line("environment.REDIS_USERNAME", f"{account}: itqan:redisPassword is that of `default`; {advice}")
     ]
 
 
@@ -72,6 +84,8 @@ def _host_rules(config: Mapping[str, Any]) -> list[str]:
     problems = [
         _line(path, f"missing; allowed: {what}") for path, what in needed.items() if not at(config, path)
     ]
+    if at(config, "staging.database"):
+        problems.append(_line("staging.database", "a dump is for copies; a server's database is not loaded"))
     if at(config, "release.repository") == "sample" and at(config, "environment.APP_ENV") == "production":
         problems.append(
             _line("release.repository", "sample: would replace the application of a production server")
@@ -125,9 +139,17 @@ def _authority_rules(config: Mapping[str, Any]) -> list[str]:
     domain = config.get("domain")
     if config.get("target") != "docker" or at(config, "certificate.directory") or not isinstance(domain, str):
         return []
-    if any(lies_in(domain, test) for test in TEST_DOMAINS):
+    allowed = signed_domains(at(config, "staging.domain"))
+    if any(lies_in(domain, test) for test in allowed):
         return []
-    return [_line("domain", f"{domain!r}: allowed for a copy: a name below .{' or .'.join(TEST_DOMAINS)}")]
+    return [_line("domain", f"{domain!r}: allowed for a copy: {', '.join(allowed)}, or a name below them")]
+
+
+def signed_domains(branches: str | None) -> tuple[str, ...]:
+    """What the test authority may sign for: names that are nobody's, and those of the copies of branches."""
+    if not branches or any(lies_in(branches, test) for test in TEST_DOMAINS):
+        return TEST_DOMAINS
+    return (*TEST_DOMAINS, branches)
 
 
 def lies_in(domain: str, parent: str) -> bool:
@@ -145,6 +167,14 @@ def at(config: Mapping[str, Any], path: str) -> Any:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def laid(config: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A configuration with a value at a dotted path."""
+    key, _, rest = path.partition(".")
+    inner = config.get(key)
+    below = laid(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value
+    return {**config, key: below}
 
 
 def _list(value: object) -> list[Any]:

@@ -4,8 +4,9 @@ itqan-dns records    standard input has the address records, one `name type addr
 itqan-dns present    certbot's --manual-auth-hook: one more TXT value, awaited at every name server
 itqan-dns withdraw   certbot's --manual-cleanup-hook: that value goes, others of its name stay
 itqan-dns check      whether a challenge could be answered: a failed one counts at the authority
+itqan-dns try        standard input has settings: whether the provider lets them see the zone, asked once
 
-Settings stand in /etc/itqan/dns.ini, certbot's words in CERTBOT_DOMAIN and CERTBOT_VALIDATION.
+Settings stand in /etc/itqan/dns.ini but for `try`, certbot's words in CERTBOT_DOMAIN and CERTBOT_VALIDATION.
 Needs Python 3.10 and dig, nothing else.
 """
 
@@ -76,22 +77,27 @@ class Settings:
     @classmethod
     def read(cls, path: Path) -> Settings:
         """Raises Problem when the file is not there or not whole."""
-        parser = configparser.ConfigParser(interpolation=None)
         try:
-            parser.read_string(path.read_text())
-            values = parser["dns"]
-            return cls(
-                provider=values["provider"],
-                zone=values["zone"],
-                ttl=int(values["ttl"]),
-                wait=int(values["wait"]),
-                server=values.get("server", ""),
-                api=values.get("api", "").rstrip("/"),
-                token=values.get("token", ""),
-            )
+            return cls.parse(path.read_text())
         except (OSError, KeyError, ValueError, configparser.Error) as error:
             reason = type(error).__name__  # a parser's own words may quote the line with the token
             raise Problem(f"{path} cannot be read ({reason}): run `./itqan up`, which writes it") from None
+
+    @classmethod
+    def parse(cls, text: str) -> Settings:
+        """Raises KeyError, ValueError or configparser.Error for a text that is not whole."""
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(text)
+        values = parser["dns"]
+        return cls(
+            provider=values["provider"],
+            zone=values["zone"],
+            ttl=int(values["ttl"]),
+            wait=int(values["wait"]),
+            server=values.get("server", ""),
+            api=values.get("api", "").rstrip("/"),
+            token=values.get("token", ""),
+        )
 
 
 # -- the API
@@ -107,8 +113,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Hostinger:
     """Hostinger's DNS API, version 1: https://developers.hostinger.com."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, tries: int = TRIES) -> None:
+        """Arguments: `tries`, how often one question is asked where that can help."""
+        self._settings, self._tries = settings, tries
         self._path = f"/api/dns/v1/zones/{settings.zone}"
         self._opener = urllib.request.build_opener(_NoRedirect())
 
@@ -146,12 +153,13 @@ class Hostinger:
     ) -> Any:
         """Asks again, a bounded number of times, where that can help: 429, 5xx, no answer in time."""
         pause = PAUSE
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, self._tries + 1):
             try:
                 return self._once(method, path, body)
             except Transient as problem:
-                if attempt == TRIES:
-                    raise Problem(f"{problem} (asked {TRIES} times)") from None
+                if attempt == self._tries:
+                    asked = f" (asked {self._tries} times)" if self._tries > 1 else ""
+                    raise Problem(f"{problem}{asked}") from None
                 time.sleep(min(pause if problem.pause is None else problem.pause, LONGEST_PAUSE))
             pause *= 2
             if done and done():
@@ -492,6 +500,11 @@ def check(settings: Settings) -> None:
     name_servers(settings)
 
 
+def try_out(settings: Settings) -> None:
+    """Whether the provider lets these settings see the zone. Raises Problem."""
+    Hostinger(settings, tries=1).zone()
+
+
 def tell_challenge(text: str) -> None:
     """To the file that the unit shows while certbot runs, and to certbot's log."""
     CHALLENGES.parent.mkdir(mode=0o700, exist_ok=True)
@@ -512,10 +525,13 @@ def say(text: str) -> None:
 
 def main(words: list[str]) -> int:
     """The exit status: 0, 1 with one line, 2 for wrong words."""
-    if len(words) != 1 or words[0] not in ("records", "present", "withdraw", "check"):
-        say("usage: itqan-dns records|present|withdraw|check")
+    if len(words) != 1 or words[0] not in ("records", "present", "withdraw", "check", "try"):
+        say("usage: itqan-dns records|present|withdraw|check|try")
         return 2
     try:
+        if words[0] == "try":
+            try_out(Settings.parse(sys.stdin.read()))
+            return 0
         settings = Settings.read(SETTINGS)
         if words[0] == "records":
             records(settings, sys.stdin)

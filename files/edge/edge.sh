@@ -53,7 +53,8 @@ configure() {
     kill -HUP "$(cat /run/edge.pid)"
     deadline=$((SECONDS + 10))
     until [ "$(served)" = "$digest" ]; do
-        if ((SECONDS >= deadline)); then
+        # its last word, after five attempts
+        if ((SECONDS >= deadline)) || grep -q 'still could not bind' "$LOG"; then
             mv "$FILE.before" "$FILE"
             refuse "nginx has not taken the configuration over: $(sed -n 's/.*\[emerg\] [^ ]* //p' "$LOG" | head -n 1)"
         fi

@@ -56,25 +56,44 @@ note_patience() {
 # reload_fpm VERSION SERVICE PATTERN FILE…: where FPM would cut off its requests, a second one answers meanwhile, under the
 # same path of the socket: a connection that was made already goes on with the socket that it was made to
 reload_fpm() {
-    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier
+    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier second
     shift
+    if ! systemctl is-active -q "$1"; then end_second_fpm; fi # FPM does not start where another one listens
     if [ "$PATIENT" = yes ] || ! systemctl is-active -q "$1" || ! [ -S "$socket" ]; then
         reload_service "$@"
+        end_second_fpm
         return
     fi
     say "$1: a second FPM answers while it reloads"
     earlier=$(cat "$pid" 2>/dev/null || true) # of a run that was killed
     start_second_fpm "$version" "$pid"
-    if ! [ -S "$own" ]; then ln "$socket" "$own"; fi
+    second=$(cat "$pid")
+    if ! listens "$own"; then ln -f "$socket" "$own"; fi
     mv -f /run/php/itqan-fpm.sock "$socket"
-    if [ -n "$earlier" ]; then end_fpm "$earlier"; fi
+    if [ -n "$earlier" ]; then
+        end_fpm "$earlier"
+        printf '%s' "$second" >"$pid" # an FPM that ends takes the file away, whoever's number is in it
+    fi
     drain_fpm "$(systemctl show -p MainPID --value "$1")"
     reload_service "$@"
-    mv -f "$own" "$socket"
-    end_fpm "$(cat "$pid")"
-    rm -f "$pid" /run/itqan-fpm.conf
+    end_second_fpm
+}
+# end_second_fpm, with the names of reload_fpm: what is left of one, of a run that was killed too: FPM's own socket is back
+# under its path if it lives, then the second one ends
+end_second_fpm() {
+    if listens "$own"; then mv -f "$own" "$socket"; else rm -f "$own"; fi
+    if [ -s "$pid" ]; then end_fpm "$(cat "$pid")"; fi
+    rm -f "$pid" /run/itqan-fpm.conf /run/php/itqan-fpm.sock
+}
+# listens SOCKET: whether anybody does; what FPM says to a word of HTTP does not matter
+listens() {
+    local status=0
+    if ! [ -S "$1" ]; then return 1; fi
+    curl -s -m 2 -o /dev/null --unix-socket "$1" http://localhost/ || status=$?
+    [ "$status" != 7 ]
 }
 start_second_fpm() {
+    rm -f "$2" /run/php/itqan-fpm.sock # of a run that was killed: a socket that somebody listens at is refused
     printf '[global]\npid = %s\nerror_log = /var/log/php%s-fpm.log\nprocess_control_timeout = 30s\n' "$2" "$1" >/run/itqan-fpm.conf
     printf 'include = /etc/php/%s/fpm/pool.d/www.conf\n[www]\nlisten = /run/php/itqan-fpm.sock\n' "$1" >>/run/itqan-fpm.conf
     "php-fpm$1" --daemonize --fpm-config /run/itqan-fpm.conf >/dev/null 2>&1
@@ -103,7 +122,7 @@ end_fpm() {
     wait_until 60 all_gone "$1" || true
 }
 
-# preflight DIGEST CHECK=VALUE… <TSIG-SECRET: refuses the host with everything that is wrong, or notes that it passed
+# preflight DIGEST CHECK=VALUE… <SECRET: refuses the host with everything that is wrong, or notes that it passed
 preflight() {
     local digest=$1 problems
     shift
@@ -253,6 +272,32 @@ rewrite_login_keys() {
     chmod "$(stat -c %a "$1")" "$1.itqan"
     sync "$1.itqan"
     mv -f "$1.itqan" "$1"
+}
+
+# load_dump SCHEMA CHARSET CLIENT-FILE SOURCE: a dump, as the application's own account, into a database that is empty; what
+# a load left that did not get to its end is dropped first
+load_dump() {
+    local schema=$1 charset=$2 client=$3 source=$4 file=$4 name=${4%%\?*} marker=/etc/itqan/loading-$1
+    if [[ $source = https://* ]]; then
+        file=/var/tmp/itqan-${name##*/}
+        if ! curl -fsSL --retry 2 -o "$file" "$source"; then refuse "$name: the dump cannot be fetched"; fi
+    elif ! [ -s "$file" ]; then
+        refuse "$file: this copy was made without its dump; take it down and bring it up again"
+    fi
+    if [ -e "$marker" ]; then sql "DROP DATABASE \`$schema\`; CREATE DATABASE \`$schema\` CHARACTER SET $charset"; fi
+    : >"$marker"
+    if ! unpacked "$file" | mysql --defaults-file="$client" "$schema"; then
+        refuse "$name: the dump was not loaded to its end; the reason stands above, the next up begins anew"
+    fi
+    rm -f "$marker"
+    if [[ $source = https://* ]]; then rm -f "$file"; fi
+}
+unpacked() {
+    case $1 in
+        *.gz) gzip -dc "$1" ;;
+        *.zst) zstd -dcq "$1" ;;
+        *) cat "$1" ;;
+    esac
 }
 
 # start_program NAME PROCESSES PATTERN FILE: Supervisor runs the program as its file says
@@ -438,9 +483,15 @@ rewrite_redis_conf() {
     place "$file" "$(stat -c '%U:%G' "$file")" "$(stat -c '%a' "$file")"
 }
 
-# open_redis HOST PORT FILE: nobody is asked for a password any more
+# open_redis HOST PORT FILE: nobody is asked for a password, where it was this stack's: FILE had it
 open_redis() {
-    if [ "$(ask_redis "$1" "$2" config set requirepass '""')" != OK ]; then refuse 'Redis does not let this stack in'; fi
+    if ! wait_until 10 redis_speaks "$1" "$2"; then refuse "Redis does not answer: see \`journalctl -u redis-server\`"; fi
+    if redis_is_open "$1" "$2"; then return; fi
+    if ! [ -e "$3" ]; then refuse 'Redis asks for a password that the settings do not have; it belongs into itqan:redisPassword'; fi
     grep -vx "include $3" /etc/redis/redis.conf | rewrite_redis_conf
     rm -f "$3"
+    if [ "$(ask_redis "$1" "$2" config set requirepass '""')" != OK ]; then systemctl restart redis-server; fi
+    if ! wait_until 10 redis_is_open "$1" "$2"; then refuse "Redis still asks for a password: see /etc/redis/redis.conf"; fi
 }
+redis_speaks() { redis-cli -h "$1" -p "$2" ping | grep -qE '^(PONG|NOAUTH)'; }
+redis_is_open() { [ "$(redis-cli -h "$1" -p "$2" ping)" = PONG ]; }

@@ -64,14 +64,15 @@ refuse_exposed() {
     if ! wait_until 10 not_exposed "$1"; then refuse "$(probe_exposed "$1"), although no file of $2 says so: see \`systemctl cat $2\`, $3"; fi
 }
 
-# restrict_sshd FILE STATE: sshd is as STATE says, in the words of probe_sshd. It takes the first line that it reads, and a
-# Match block's before all: what it reads before FILE is put out of force until it is so, then sshd_config, then the rest.
+# restrict_sshd FILE STATE: sshd is as STATE says, in the words of probe_sshd. A Match block wins over all else, then the first
+# line that sshd reads does: what of the one kind, and before FILE, says otherwise is put out of force until it is so.
 restrict_sshd() {
-    local file=$1 state=$2 main=/etc/ssh/sshd_config path earlier=() later=()
+    local file=$1 state=$2 path paths=()
+    mapfile -t paths < <(probe_sshd | sed -n 's/^sshd exception \([^ ]*\) .*/\1/p' | sort -u)
     for path in "$(dirname "$file")"/*.conf; do
-        if [[ $path < $file ]]; then earlier+=("$path"); elif [ "$path" != "$file" ]; then later+=("$path"); fi
+        if [[ $path < $file ]]; then paths+=("$path"); fi
     done
-    for path in "${earlier[@]}" "$main" "${later[@]}"; do
+    for path in "${paths[@]}" /etc/ssh/sshd_config; do
         if [ "$(probe_sshd)" = "$state" ]; then break; fi
         mute_lines '(PasswordAuthentication|KbdInteractiveAuthentication|ChallengeResponseAuthentication|PermitEmptyPasswords|PermitRootLogin)[[:space:]=]' \
             "$path" /usr/sbin/sshd -t
@@ -132,11 +133,16 @@ install_strict() {
     restore_holds
 }
 
-# restart_sandboxed SERVICE SEEN: restarted, until its main process is seen with the sandbox: `restart` returns before
-# systemd's child has put it on
+# restart_sandboxed SERVICE SEEN FILE: restarted, until its main process is seen with the sandbox of FILE: `restart` returns
+# before systemd's child has put it on. A kernel that refuses one costs nobody the service: it runs without.
 restart_sandboxed() {
     systemctl daemon-reload
+    if systemctl restart "$1" && wait_until 30 sandboxed "$1" "$2"; then return; fi
+    say "$(journalctl -q -n 5 -o cat -u "$1" 2>&1 || true)"
+    rm -f "$3"
+    systemctl daemon-reload
+    systemctl reset-failed "$1" || true
     systemctl restart "$1"
-    wait_until 10 sandboxed "$@"
+    refuse "$1: does not run in its sandbox, and goes on without: its last words stand above; see \`journalctl -u $1\`"
 }
 sandboxed() { [ "$(probe_sandbox "$1")" = "$2" ]; }

@@ -6,7 +6,7 @@ probe_preflight() {
     if grep -qxF -- "$1" /etc/itqan/preflight 2>/dev/null; then printf 'preflight passed\n'; else printf 'preflight due\n'; fi
 }
 
-# preflight_problems CHECK=VALUE… <TSIG-SECRET: one line for each thing that is wrong, none when all is well
+# preflight_problems CHECK=VALUE… <SECRET: one line for each thing that is wrong, none when all is well
 preflight_problems() {
     local check secret
     secret=$(cat)
@@ -100,19 +100,40 @@ preflight_zone() {
         problem "DNS: itqan:dns.server $server is not a primary of $domain"
         return
     fi
-    if ! dns_delegated "$domain"; then
-        problem "DNS: $domain is not delegated: the host's resolver finds no name server for it; enter them at the domain's registrar"
-    fi
+    if ! dns_delegated "$domain"; then not_delegated "$domain"; fi
     preflight_key "$domain" "$server" "$key" "$names"
 }
 
-# dns_delegated DOMAIN: whether a resolver of this host knows name servers of the domain
+# preflight_delegated ZONE,SERVER: SERVER, or without one a resolver of this host, knows name servers of the zone
+preflight_delegated() {
+    if ! dns_delegated "${1%,*}" "${1#*,}"; then not_delegated "${1%,*}"; fi
+}
+not_delegated() {
+    problem "DNS: $1 is not delegated: the host's resolver finds no name server for it; enter them at the domain's registrar"
+}
+
+# preflight_token API,ZONE: the DNS client sees the zone with the token; the secret is its file of settings, then itself.
+# A bare Debian may lack Python or authorities, which come with the packages: then the API has to be reached at least.
+preflight_token() {
+    local words program
+    if ! command -v python3 >/dev/null || ! [ -s /etc/ssl/certs/ca-certificates.crt ]; then
+        preflight_url "${1%,*}"
+        return
+    fi
+    program="#!${secret#*$'\n#!'}"
+    if ! words=$(timeout 30 python3 -I -c "$program" try <<<"${secret%%$'\n#!'*}" 2>&1); then
+        words=$(tail -n 1 <<<"$words")
+        problem "DNS: ${words#itqan-dns: }"
+    fi
+}
+
+# dns_delegated DOMAIN [RESOLVER]: whether a resolver, this host's if none is named, knows name servers of the domain
 dns_delegated() {
     local resolver answer
     while read -r resolver; do
         answer=$(dns_ask "$resolver" "$(dns_question "$1" NS)")
         if [ -n "$answer" ] && ((16#${answer:12:4} > 0)); then return 0; fi
-    done < <(awk '$1 == "nameserver" {print $2}' /etc/resolv.conf)
+    done <<<"${2:-$(awk '$1 == "nameserver" {print $2}' /etc/resolv.conf)}"
     return 1
 }
 

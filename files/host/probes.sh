@@ -115,6 +115,9 @@ probe_reloaded() {
     fi
 }
 
+# probe_second_fpm: that a second PHP-FPM answers, which a run that was killed has left
+probe_second_fpm() { if [ -e /run/itqan-fpm.pid ]; then printf 'second FPM answers\n'; fi; }
+
 # probe_cached ROOT: whether the cached configuration is younger than .env
 probe_cached() {
     local cache=$1/bootstrap/cache/config.php
@@ -420,10 +423,14 @@ ask_redis() {
     fi
 }
 
-# probe_redis HOST PORT
+# probe_redis HOST PORT [open]: whether Redis answers to whoever knows its password, or to everybody
 probe_redis() {
     local answer
-    answer=$(ask_redis "$1" "$2" ping)
+    if [ "${3-}" = open ]; then
+        answer=$(redis-cli -h "$1" -p "$2" ping 2>/dev/null)
+    else
+        answer=$(ask_redis "$1" "$2" ping)
+    fi
     printf 'redis %s:%s %s\n' "$1" "$2" "${answer:-silent}"
 }
 
@@ -522,6 +529,20 @@ git_origin() {
     printf '%s\n' "$url"
 }
 
+# probe_data SCHEMA: whether a database has any table; one of which a dump was loaded only in part says so
+probe_data() {
+    if [ -e "/etc/itqan/loading-$1" ]; then
+        printf 'data of %s loaded in part\n' "$1"
+    elif [ -n "$(sql "SELECT 1 FROM information_schema.tables WHERE table_schema = '$1' LIMIT 1")" ]; then
+        printf 'data of %s present\n' "$1"
+    else
+        printf 'data of %s none\n' "$1"
+    fi
+}
+
+# probe_seeds: whether a new database waits for the application's seeds
+probe_seeds() { if [ -e /etc/itqan/seeds-due ]; then printf 'seeds due\n'; else printf 'seeds none due\n'; fi; }
+
 # probe_checkout PATH: a checkout's origin, and that modes do not count as changes in it
 probe_checkout() {
     printf 'checkout %s origin %s\n' "$1" "$(git_origin "$1" || echo absent)"
@@ -614,8 +635,72 @@ probe_permissions() {
     fi
 }
 
-# probe_ini FILE NAME KEY: a value of a file of lines `name = value`
-probe_ini() { printf '%s=%s\n' "$3" "$(sed -nE "s/^$2[[:space:]]*=[[:space:]]*//p" "$1" 2>/dev/null | tail -n 1)"; }
+# probe_plugin LINEAGE PLUGIN FILE NAME=KEY…: values of the credentials of one of certbot's DNS plugins: of the file that the
+# lineage or another one is renewed with, else of FILE
+probe_plugin() {
+    local file pair plugin=$2 folder=/etc/letsencrypt/renewal
+    file=$(sed -n "s/^dns_$2_credentials = //p" "$folder/$1.conf" "$folder"/*.conf 2>/dev/null | head -n 1)
+    file=${file:-$3}
+    shift 3
+    for pair; do
+        printf '%s=%s\n' "${pair#*=}" \
+            "$(sed -nE "s/^[[:space:]]*dns_${plugin}_${pair%%=*}[[:space:]]*=[[:space:]]*[\"']?([^\"'[:space:]]*).*/\1/p" "$file" 2>/dev/null | tail -n 1)"
+    done
+}
+
+# probe_authenticator LINEAGE: who changes the zone for a certificate, where it is one that the settings have a word for
+probe_authenticator() {
+    case $(sed -n 's/^authenticator = //p' "/etc/letsencrypt/renewal/$1.conf" 2>/dev/null) in
+        dns-rfc2136) printf 'dns.provider=rfc2136\n' ;;
+        dns-hostinger) printf 'dns.provider=hostinger\n' ;;
+    esac
+}
+
+# git_ssh ROOT: how ssh would reach the server of a checkout's origin, as `ssh -G` tells it of the checkout's owner, ~
+# being the owner's home; nothing for an origin that is reached in another way. A command in the place of ssh is not run.
+git_ssh() {
+    local url user home command=ssh
+    user=$(stat -c %U "$1/.git" 2>/dev/null) || return
+    home=$(getent passwd "$user" | cut -d: -f6)
+    url=$(git config -f "$1/.git/config" remote.origin.url 2>/dev/null)
+    case $url in
+        ssh://*) url=ssh://$(cut -d/ -f3 <<<"$url") ;;
+        *://* | /* | ./*) return ;;
+        *:*) url=${url%%:*} ;;
+        *) return ;;
+    esac
+    command=$(git config -f "$1/.git/config" core.sshCommand 2>/dev/null || git config -f "$home/.gitconfig" core.sshCommand 2>/dev/null || echo ssh)
+    # shellcheck disable=SC2016 # the inner shell's own words
+    if [[ $command = ssh || $command = 'ssh '* ]]; then
+        HOME=$home runuser -u "$user" -- sh -c 'eval "$1 -G \"\$2\""' _ "$command" "$url" 2>/dev/null | sed "s, ~/, $home/,g"
+    fi
+}
+
+# probe_git_key ROOT: the private key that fetches a checkout, in base64: the first that ssh would offer and that is there
+probe_git_key() {
+    local file
+    while read -r file; do
+        if [ -s "$file" ]; then
+            base64 -w0 "$file"
+            return
+        fi
+    done < <(git_ssh "$1" | sed -n 's/^identityfile //p')
+}
+
+# probe_git_hosts ROOT: what is known of the keys of a checkout's git server, as known_hosts has it
+probe_git_hosts() {
+    local how name port file
+    how=$(git_ssh "$1")
+    name=$(sed -n 's/^hostkeyalias //p' <<<"$how") port=$(sed -n 's/^port //p' <<<"$how")
+    if [ -z "$name" ]; then
+        name=$(sed -n 's/^hostname //p' <<<"$how")
+        if [ "${port:-22}" != 22 ]; then name="[$name]:$port"; fi
+    fi
+    if [ -z "$name" ]; then return; fi
+    sed -nE 's/^(user|global)knownhostsfile //p' <<<"$how" | tr ' ' '\n' | while read -r file; do
+        ssh-keygen -F "$name" -f "$file" 2>/dev/null | grep -v '^#'
+    done | LC_ALL=C sort -u
+}
 
 # probe_git_facts ROOT: where the checkout comes from, its commit, and its branch (its commit where it is on none)
 probe_git_facts() {

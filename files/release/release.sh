@@ -3,6 +3,7 @@
 #   clone                          the application's folder as a checkout of REPOSITORY
 #   deploy REF COMMIT              the nine steps; only what changed is installed and built again
 #   variables                      a digest of what .env says
+#   seed                           the application's seeds, where a copy's new database waits for them
 #   cache                          cache configuration and routes anew; workers restart
 #   permissions                    the table "File Permissions"
 # Reads /etc/itqan/release.conf. git, Composer and npm run as the deploy user, everything of the application
@@ -30,7 +31,15 @@ import() {
     as "$DEPLOY_USER" git -C "$path" fast-import --quiet --force --done
 }
 
+# trust_repository: one that is a folder of this host may belong to somebody else (a copy's, of its Docker host), and git
+# asks before it reads it; an option on the command line does not reach the git on the other side
+trust_repository() {
+    if ! [ -d "$REPOSITORY" ] || [ "$(stat -c %U "$REPOSITORY")" = "$DEPLOY_USER" ]; then return; fi
+    as "$DEPLOY_USER" git config --global --replace-all safe.directory "$REPOSITORY" "^$REPOSITORY\$"
+}
+
 clone() {
+    trust_repository
     if [ -e "$ROOT/.git" ]; then
         deploy_git remote set-url origin "$REPOSITORY"
     else
@@ -59,7 +68,9 @@ $changed"
 fetch_commit() {
     step 3 "fetch $1"
     deploy_git fetch -q --tags origin
-    if ! deploy_git cat-file -e "$2^{commit}"; then deploy_git fetch -q origin "$2"; fi
+    if ! deploy_git cat-file -e "$2^{commit}" && ! deploy_git fetch -q origin "$2"; then
+        refuse "commit $2 is no longer in the repository: $1 was pushed anew, or that commit is of no branch and no tag"
+    fi
 }
 
 checkout() {
@@ -181,6 +192,7 @@ deploy() {
     dependencies_and_assets
     permissions_step
     step 6 "migrate"
+    note_seeds
     artisan migrate --force
     step 7 "clear and cache configuration, routes, views"
     cache_everything
@@ -188,6 +200,21 @@ deploy() {
     restart_workers
     step 9 "maintenance mode off"
     artisan up
+}
+
+# note_seeds: a database without any table is new, so its seeds are due; kept as a file, for a run may be killed in between
+note_seeds() {
+    if [ "${SEEDS-no}" = yes ] && [ "$(probe_data "$DATABASE")" = "data of $DATABASE none" ]; then : >/etc/itqan/seeds-due; fi
+}
+
+seed() {
+    STEP="seed the database"
+    if [ -e "$ROOT/database/seeders/DatabaseSeeder.php" ]; then
+        artisan db:seed --force --no-interaction
+    else
+        say "release: this application has no database/seeders/DatabaseSeeder.php: nothing to seed"
+    fi
+    rm -f /etc/itqan/seeds-due
 }
 
 permissions_step() {
@@ -223,8 +250,9 @@ case ${1-} in
     import) import "$2" "$3" ;;
     clone) clone ;;
     deploy) deploy "$2" "$3" ;;
+    seed) seed ;;
     cache) cache ;;
     variables) variables ;;
     permissions) permissions_step ;;
-    *) refuse "usage: itqan-release import|clone|deploy|variables|cache|permissions" ;;
+    *) refuse "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions" ;;
 esac

@@ -73,7 +73,7 @@ def _install(steps: Steps, version: str) -> None:
 
 def _build(steps: Steps, target: Path) -> None:
     """The engine from its source, as pinned by tools/engine/go.sum."""
-    go = _find_go()
+    go = find_go()
     version = (GO_MODULE / "go.mod").read_text().partition("github.com/pulumi/pulumi/pkg/v3 ")[2].split()[0]
     linking = f"-s -w -X {VERSION_VARIABLE}={version}"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def _build(steps: Steps, target: Path) -> None:
     )
 
 
-def _find_go() -> str:
+def find_go() -> str:
     """Path of a Go that can fetch the toolchain that go.mod names by itself."""
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go", "/usr/lib/go/bin/go"):
         if candidate and Path(candidate).exists() and _go_minor(candidate) >= OLDEST_GO:

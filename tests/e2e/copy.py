@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,15 @@ def poll(question: Callable[[], Found], seconds: float, what: str) -> Found:
             return answer
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s; last seen: {last[:500]}"
         time.sleep(0.1)
+
+
+def is_open(address: str, port: int) -> bool:
+    """Whether this machine, another host to the server, gets a TCP connection."""
+    try:
+        with socket.create_connection((address, port), timeout=2):
+            return True
+    except (TimeoutError, ConnectionRefusedError):
+        return False
 
 
 @dataclass(frozen=True)

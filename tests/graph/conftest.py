@@ -15,7 +15,7 @@ import pulumi
 import pytest
 from pulumi.runtime import config as engine_config
 from pulumi.runtime import mocks
-from pulumi.runtime.settings import get_root_resource, set_root_resource
+from pulumi.runtime.settings import SETTINGS, _get_rpc_manager, get_root_resource, set_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
 
@@ -52,9 +52,9 @@ def run(root: Path, config: Callable[..., dict[str, Any]], tmp_path_factory: pyt
 
         program = Program()
         with (
-            _engine(Recorder(program, ledger or {}), stack, config(stack, **changes)),
             patch.object(components.connection, "observe", look),
             patch.object(components.staging, "ROOT", folder),
+            _engine(Recorder(program, ledger or {}), stack, config(stack, **changes)),
         ):
             _sync_await(run_pulumi_func(lambda: _run_file(root / "__main__.py")))
             _sync_await(_keep_outputs(program))
@@ -80,6 +80,9 @@ def _engine(monitor: Recorder, stack: str, config: dict[str, Any]) -> Iterator[N
     try:
         yield
     finally:
+        # what a failed program leaves under way belongs to this loop, and the next run would wait for it
+        _get_rpc_manager().clear()
+        SETTINGS.outputs.clear()
         loop.close()
         asyncio.set_event_loop(None)
         engine_config.set_all_config({})

@@ -67,7 +67,7 @@ EDGES = [
     ("php-pool", "nginx-site"),
     ("database-schema", "release-code"),
     ("redis-service", "release-code"),
-    ("php-pool", "release-code"),
+    ("php-cli-limits", "release-code"),
     ("release-checkout", "release-env"),
     ("release-env", "release-code"),
     ("release-permissions", "supervisor-itqan-worker"),
@@ -82,6 +82,7 @@ PARALLEL = [
     ("dns-records", "database-schema"),
     ("certificates-lineage", "release-code"),
     ("nginx-site", "release-code"),
+    ("php-pool", "release-code"),
     ("supervisor-reverb", "cron-scheduler"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,6 @@ def plain_list(copy: Program, name: str) -> list[dict[str, object]]:
     return uploads
 
 
-def test_a_new_image_does_not_replace_a_living_copy(copy: Program) -> None:
-    assert copy.resources["server"].ignored == ["image"]
-
-
 def test_the_registrars_image_is_its_own_files_alone(staging: Settings) -> None:
     files = context_files([])
     name = image_name("registrar", files, base_images(staging))
@@ -76,6 +73,26 @@ def test_the_registrars_image_is_its_own_files_alone(staging: Settings) -> None:
     another_server = {**base_images(staging), "SERVER_BASE": "others"}
     assert image_name("registrar", files, another_server) == name
     assert image_name("server", files, another_server) != image_name("server", files, base_images(staging))
+
+
+def test_a_new_image_label_or_dump_does_not_replace_a_living_copy(copy: Program) -> None:
+    assert copy.resources["server"].ignored == ["image", "labels", "mounts"]
+    assert copy.resources["registrar"].ignored == ["labels"]
+    assert copy.resources["network"].ignored == ["labels"]
+
+
+def test_a_folder_of_the_docker_host_and_a_dump_are_mounted_to_be_read(run: Callable[..., Program]) -> None:
+    program = run(
+        "staging",
+        release={"repository": "/srv/x.git", "ref": "a" * 40},
+        staging={"database": "/srv/y.sql.gz"},
+    )
+    server = program.resources["server"].inputs
+    repository = next(v for v in server["volumes"] if v["containerPath"] == "/srv/git/release.git")
+    assert (repository["hostPath"], repository["readOnly"]) == ("/srv/x.git", True)
+    assert server["mounts"] == [
+        {"type": "bind", "source": "/srv/y.sql.gz", "target": "/srv/itqan/dump.sql.gz", "readOnly": True}
+    ]
 
 
 def test_the_state_does_not_know_where_the_checkout_is(copy: Program, root: Path) -> None:

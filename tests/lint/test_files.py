@@ -111,6 +111,9 @@ def test_programs_are_executable(root: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Pulumi.staging.yaml", "Pulumi.prod.yaml"])
 def test_a_shipped_stack_holds_no_secret(root: Path, name: str) -> None:
-    content = (root / name).read_text()
+    # as it is committed: whoever has brought a copy up has secrets in the file that lies here
+    command = ["git", "-C", str(root), "show", f"HEAD:{name}"]
+    content = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "config:" in content
     assert "secure:" not in content
     assert "encryptionsalt" not in content

@@ -24,8 +24,10 @@ def me() -> str:
 
 @pytest.fixture
 def bash(tmp_path: Path) -> Bash:
-    """A function: run lines of bash after the library, in a folder of its own, set_aside's store included."""
-    library = "\n".join(text(part) for part in LIBRARY).replace("/var/backups/itqan", f"{tmp_path}/aside")
+    """A function: run lines of bash after the library, in a folder of its own, what it keeps included."""
+    library = "\n".join(text(part) for part in LIBRARY)
+    for kept, own in (("/var/backups/itqan", "aside"), ("/etc/itqan/loading-", "loading-")):
+        library = library.replace(kept, f"{tmp_path}/{own}")
 
     def run(program: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from operations.adopt import Adoption, Difference, Host, compare, found_secrets
+from operations.adopt import Adoption, Choice, Difference, Host, compare, found_secrets, sorted_secrets
 
 CONFIG: dict[str, Any] = {
     "domain": "itqan.test",
@@ -97,3 +98,36 @@ def test_the_report_names_what_comes_next() -> None:
     assert text.index("./itqan audit prod") < text.index("./itqan up --stack prod")
     lacking = Adoption("prod", [], [], [], taken=False, missing=["a line to type"]).text()
     assert lacking.endswith("still missing:\n  a line to type")
+
+
+def test_a_secret_with_two_values_is_neither_new_nor_the_same() -> None:
+    stored = {"appKey": "a", "deployKey": "lines", "environmentSecrets": {"STRIPE_SECRET": "c"}}
+    found = {"appKey": "other", "deployKey": "lines\n", "STRIPE_SECRET": "c", "mailPassword": "m"}
+    same, new, disputed = sorted_secrets(stored, found)
+    assert (same, new, disputed) == (["deployKey", "STRIPE_SECRET"], ["mailPassword"], ["appKey"])
+
+
+def test_what_is_done_about_a_secret_with_two_values_is_told() -> None:
+    def text(choice: Choice) -> str:
+        return Adoption("prod", [], [], [], False, [], ["appKey"], choice).text()
+
+    assert "left so: appKey" in text("")
+    assert "./itqan adopt prod --replace" in text("") and "./itqan adopt prod --keep" in text("")
+    assert "replaced by the host's: appKey" in text("host")
+    assert "the stored ones stay: appKey" in text("stored")
+    assert Adoption("prod", [], [], [], False, [], ["appKey"]).is_open
+    assert not Adoption("prod", [], [], [], False, [], ["appKey"], "stored").is_open
+
+
+def test_keys_of_the_git_server_are_added_to_those_of_the_settings() -> None:
+    ours, theirs = "git.test ssh-ed25519 AAAA", "git.test ecdsa-sha2-nistp256 BBBB"
+    config = {**CONFIG, "release": {"ref": "main", "knownHosts": [ours]}}
+    running = replace(host({}), known_hosts=["|1|salt=|digest= ssh-ed25519 AAAA", theirs])
+    (difference,) = compare(config, running)
+    assert (difference.key, difference.says, difference.lines) == (
+        "release.knownHosts",
+        "1 lines",
+        [ours, theirs],
+    )
+    assert difference.has.startswith("ecdsa-sha2-nistp256 SHA256:")
+    assert compare(config, replace(host({}), known_hosts=[ours])) == []

@@ -395,3 +395,50 @@ def test_an_account_of_somebody_else_is_left_alone(bash: Bash) -> None:
     assert ours.stdout == "usermod -d /lib/home -s /lib/home/shell -p * -G  itqan-observer\n"
     new = bash(program.replace("printf '%s:x", "false; return 2; printf '%s:x"))
     assert new.stdout.startswith("useradd --system --no-create-home -c itqan observer -d /lib/home")
+
+
+# A database server that keeps what it is told: `tables` says whether it has any.
+SERVER = """
+sql() { printf '%s\\n' "$1" >>asked; if [[ $1 = SELECT* ]]; then cat tables 2>/dev/null; fi; true; }
+mysql() { cat >>loaded; echo 1 >tables; ! [ -e broken ]; }
+"""
+
+
+def load(bash: Bash, source: str) -> subprocess.CompletedProcess[str]:
+    """Loads a dump into the schema `shop`."""
+    return bash(f"{SERVER}load_dump shop utf8mb4 /etc/client.cnf {source}; probe_data shop")
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"), [("x.sql", "cat"), ("x.sql.gz", "gzip -c"), ("x.sql.zst", "zstd -qc")]
+)
+def test_a_dump_is_unpacked_by_its_ending(bash: Bash, tmp_path: Path, name: str, pack: str) -> None:
+    if bash(f"command -v {pack.split()[0]}").returncode:
+        pytest.skip(f"{pack.split()[0]} is not here")
+    bash(f"printf 'CREATE TABLE a' | {pack} >{name}")
+    assert load(bash, f"$PWD/{name}").stdout == "data of shop present\n"
+    assert (tmp_path / "loaded").read_text() == "CREATE TABLE a"
+    assert "DROP" not in (tmp_path / "asked").read_text()
+
+
+def test_a_dump_that_broke_off_is_loaded_anew(bash: Bash, tmp_path: Path) -> None:
+    (tmp_path / "x.sql").write_text("CREATE TABLE a;\n")
+    (tmp_path / "broken").touch()
+    done = load(bash, "$PWD/x.sql")
+    assert done.returncode == 1
+    assert "x.sql: the dump was not loaded to its end" in done.stderr
+    assert bash(f"{SERVER}probe_data shop").stdout == "data of shop loaded in part\n"
+    (tmp_path / "broken").unlink()
+    assert load(bash, "$PWD/x.sql").stdout == "data of shop present\n"
+    asked = (tmp_path / "asked").read_text()
+    assert "DROP DATABASE `shop`; CREATE DATABASE `shop` CHARACTER SET utf8mb4" in asked
+
+
+def test_a_database_without_tables_has_no_data(bash: Bash) -> None:
+    assert bash(f"{SERVER}probe_data shop").stdout == "data of shop none\n"
+
+
+def test_a_copy_that_was_made_without_its_dump_says_what_to_do(bash: Bash) -> None:
+    done = load(bash, "/nowhere/x.sql")
+    assert done.returncode == 1
+    assert "/nowhere/x.sql: this copy was made without its dump; take it down" in done.stderr

@@ -145,6 +145,11 @@ class TestFindings:
         assert "security" in made.text and "nginx 1.18.0-6ubuntu14.7, redis-server 5:6.0.16-2" in made.text
         assert made.line.endswith("nginx redis-server && sudo apt-mark hold nginx redis-server")
 
+    def test_a_change_of_a_secret_that_did_not_end(self, stack: Make) -> None:
+        (made,) = findings(stack("prod", hardening="strict", rotation={"of": "db", "previous": "geheim"}))
+        assert "(db) is under way" in made.text
+        assert made.line == "./itqan rotate prod db"
+
     def test_each_has_one_line(self, any_settings: Settings) -> None:
         for finding in findings(any_settings):
             assert finding.text.isprintable() and finding.line.isprintable()
@@ -187,6 +192,7 @@ def report(debian: Platform, staging: Settings) -> Report:
         [],
         made,
         debian.substitutions[:1],
+        staging.set_command,
     )
 
 

@@ -219,3 +219,20 @@ def test_reverb_goes_on_while_a_worker_ends_its_job(strict: Settings, units_of: 
     apply = units_of(strict)["supervisor/sandbox"].apply
     stops = re.findall(r"supervisorctl stop '?([^' ]+)", apply)
     assert stops == ["itqan-worker:*", "reverb:*", "all"]
+
+
+def test_a_sandbox_that_a_host_refuses_costs_nobody_the_service(bash: Bash, tmp_path: Path) -> None:
+    (tmp_path / "drop-in").write_text("[Service]\n")
+    tools = """
+systemctl() {
+    printf '%s\\n' "$*" >>calls
+    if [ "$1" = restart ] && [ -e drop-in ]; then return 1; fi
+}
+journalctl() { echo 'Failed to set up mount namespacing'; }
+"""
+    refused = bash(f"{tools}restart_sandboxed nginx seen $PWD/drop-in")
+    assert refused.returncode == 1
+    assert "Failed to set up mount namespacing" in refused.stderr
+    assert "nginx: does not run in its sandbox, and goes on without" in refused.stderr
+    assert not (tmp_path / "drop-in").exists()
+    assert (tmp_path / "calls").read_text().splitlines()[-1] == "restart nginx"

@@ -22,7 +22,7 @@ from operations.daemon import Daemon
 from operations.display import Display
 from operations.engine import Engine
 from operations.errors import ConfigurationError, DockerError, EngineError, OperationError, PreparationError
-from operations.events import EventLog, Record, Resource
+from operations.events import Change, EventLog, Record, Resource
 from operations.prepare import engine as engine_module
 from operations.prepare import image, plugins
 from operations.prepare.home import engine_environment, make_home
@@ -411,7 +411,7 @@ def test_the_summary_says_what_is_where(tmp_path: Path) -> None:
             "container": "itqan-staging-server",
             "rootCertificate": "-----BEGIN CERTIFICATE-----",
         },
-        unchanged=62,
+        stayed=[Change(Resource("nginx-site", "command:remote:Command", "Nginx"), "same", 0.0, 0.1)] * 62,
     )
     text = summary(
         Stack("staging", Engine(tmp_path), "docker"), record, {"engine": 231.4, "stack": 0.2}, 240.0

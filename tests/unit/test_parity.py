@@ -96,6 +96,33 @@ def test_a_host_that_is_not_as_its_settings_ask_is_drift(copy_like: Callable[...
     assert "disabled inactive" in row.cells[1]
 
 
+class TestTwins:
+    """Two hosts of one domain."""
+
+    @pytest.fixture
+    def twins(self, stack: Callable[..., Settings]) -> tuple[Side, Side]:
+        rfc2136 = {
+            "provider": "rfc2136",
+            "server": "192.0.2.53",
+            "keyName": "itqan.",
+            "conference": "external",
+        }
+        ours = stack("prod", dns=rfc2136)
+        return side(ours), side(stack("prod", dns=rfc2136, server={"ipv4": "192.0.2.7"}))
+
+    def test_the_domain_points_to_one_of_them(self, twins: tuple[Side, Side]) -> None:
+        for side_with_it in twins:
+            answer = {"dns/records": next(u.expect for u in side_with_it.units if u.name == "dns/records")}
+            row = rows(*twins, answer, answer)["dns/records"]
+            assert row.state == "explained"
+            assert "192.0.2.7" in row.cells[1] and "192.0.2.7" not in row.cells[0]
+            assert row.why.startswith("itqan:server: itqanway.com can point to one of the two")
+
+    def test_or_to_neither_which_is_drift(self, twins: tuple[Side, Side]) -> None:
+        lost = {"dns/records": "record itqanway.com A 192.0.2.99"}
+        assert rows(*twins, lost, lost)["dns/records"].state == "drift"
+
+
 def test_the_same_drift_on_both_sides_is_drift(copy_like: Callable[..., Side]) -> None:
     wrong = {"cron/service": "service cron disabled inactive"}
     assert rows(copy_like(), copy_like(), wrong, wrong)["cron/service"].state == "drift"

@@ -12,9 +12,10 @@ import pytest
 
 from components.observation import State
 from components.platform import Platform
-from components.preflight import LOOK, OWNER, look, obstacles, unit
+from components.preflight import LOOK, OWNER, _secret, look, obstacles, unit
 from components.unit import Unit
 from settings import Settings
+from tests.fakes.hostinger import Fault, Hostinger
 
 Bash = Callable[..., "subprocess.CompletedProcess[str]"]
 RFC2136 = {
@@ -135,3 +136,50 @@ def test_a_signed_message_has_its_tsig_record(bash: Bash) -> None:
         + len(data).to_bytes(2, "big")
         + data
     )
+
+
+HOSTINGER = {"dns": {"provider": "hostinger", "conference": "external"}, "hostingerToken": "t0ken"}
+
+
+def test_hostinger_is_asked_with_the_token_that_stands_in_no_text(
+    stack: Callable[..., Settings], ubuntu: Platform
+) -> None:
+    made = unit(stack("prod", **HOSTINGER), ubuntu)
+    assert {"token", "delegated"} <= set(checks(made))
+    assert made.secret and "token = t0ken" in (made.payload or "")
+    assert "t0ken" not in f"{made.probe}{made.expect}{made.apply}"
+    other = unit(stack("prod", **{**HOSTINGER, "hostingerToken": "other"}), ubuntu)
+    assert made.probe != other.probe, "another token is tried again"
+
+
+@pytest.mark.parametrize(
+    ("token", "zone", "fault", "line"),
+    [
+        ("t0ken", "itqan.test", None, ""),
+        ("wrong", "itqan.test", None, "401, the token is not accepted"),
+        ("t0ken", "other.test", None, "404, the account has no such zone"),
+        ("t0ken", "itqan.test", Fault(status=403), "403, the token's owner may not change this zone"),
+        ("t0ken", "itqan.test", Fault(status=429), "429, the API's limit of requests is reached"),
+        ("t0ken", "itqan.test", Fault(status=500), "500, the API itself fails"),
+        ("t0ken", "itqan.test", Fault(content=b"<html>", status=200), "the answer is not JSON"),
+    ],
+)
+def test_the_token_is_tried_on_the_zone(
+    bash: Bash, stack: Callable[..., Settings], token: str, zone: str, fault: Fault | None, line: str
+) -> None:
+    """The very payload of the unit, with the fake's address in the place of the API's."""
+    settings = stack("prod", **{**HOSTINGER, "hostingerToken": token}, domain=zone)
+    with Hostinger("itqan.test", [], "t0ken") as fake:
+        if fault:
+            fake.faults.append(fault)
+        secret = (_secret(settings) or "").replace(settings.dns.api, fake.url)
+        script = "\n".join(
+            ["secret=$(cat <<'SECRET'", f"{secret}SECRET", ")", f"preflight_token {fake.url},{zone}"]
+        )
+        said = bash(script).stdout
+        assert fake.called() == [f"GET {zone}"], "asked once"
+    if line:
+        assert said.startswith(f"problem DNS: GET {fake.url}") and line in said and said.count("\n") == 1
+    else:
+        assert said == ""
+    assert token not in said

@@ -35,6 +35,12 @@ def test_with_a_password_who_asks_logs_in_first(stack: Stack, units_of: Units) -
     assert "\nREDIS_USERNAME=default\nREDIS_PASSWORD=" in env
 
 
+def test_a_password_is_given_up_before_the_application_is_told(prod_units: dict[str, Unit]) -> None:
+    unit = prod_units["redis/service"]
+    assert "probe_redis 127.0.0.1 6379 open" in unit.probe
+    assert "open_redis 127.0.0.1 6379 /etc/redis/itqan.conf" in unit.apply
+
+
 @pytest.mark.parametrize(("previous", "count"), [("nopass", 0), ("old", 2)])
 def test_while_it_is_changed_the_old_way_stays(
     stack: Stack, units_of: Units, previous: str, count: int

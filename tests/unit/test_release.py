@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.release import wanted_commit
+from components.repository import wanted_commit
 from components.sample import sample_repository
 from components.unit import Unit
 from settings import Settings, SettingsError

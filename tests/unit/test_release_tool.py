@@ -112,6 +112,7 @@ def test_a_repository_that_does_not_answer_costs_no_maintenance(
     done = tool("deploy", "main", "f" * 40)
     assert done.returncode != 0
     assert "failed in step 3, fetch main" in done.stderr
+    assert f"commit {'f' * 40} is no longer in the repository: main was pushed anew" in done.stderr
     assert not (tmp_path / "calls").exists()
 
 
@@ -123,4 +124,4 @@ def test_success_says_nothing_of_failure(tool: Tool) -> None:
 def test_a_wrong_word_is_answered_with_the_right_ones(tool: Tool) -> None:
     done = tool("destroy")
     assert done.returncode == 1
-    assert "usage: itqan-release import|clone|deploy|variables|cache|permissions" in done.stderr
+    assert "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions" in done.stderr

@@ -91,6 +91,11 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
             "itqan:environmentSecrets.REDIS_PASSWORD: is the secret itqan:redisPassword too; keep that one",
         ),
         (
+            {"redisPassword": "geheim", "environment": {"REDIS_USERNAME": "app"}},
+            "itqan:environment.REDIS_USERNAME: app: itqan:redisPassword is that of `default`; the password "
+            "of another one goes into itqan:environmentSecrets, as REDIS_PASSWORD",
+        ),
+        (
             {"rotation": {"of": "mail"}},
             "itqan:rotation.of: (secret): allowed: Input should be 'db', 'app-key', 'redis' or 'ssh'",
         ),

@@ -114,7 +114,7 @@ def test_the_line_to_accept_accepts_exactly_that(staging: Settings) -> None:
     line = "login eve[1]* uid 1001 /bin/bash"
     found = State(logins.unit, f"{line}\nlogin eve1x uid 1002 /bin/bash")
     [item] = unknown([logins], [found], staging.accepted)
-    command = acceptance("staging", staging.accepted, item)
+    command = acceptance(staging.set_command, staging.accepted, item)
     pattern = command.rsplit(" '", 1)[1].rstrip("'")
     assert "--path 'itqan:accepted.logins[0]'" in command
     [left] = unknown([logins], [found], {"logins": [pattern]})

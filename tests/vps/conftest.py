@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,21 +137,25 @@ def hoster(key: Path) -> Iterator[Hoster]:
     made.remove()
 
 
-@pytest.fixture(scope="session")
-def vps(hoster: Hoster, key: Path) -> Iterator[Vps]:
-    """A stack's file and a server that nothing was done to."""
-    made = Vps(STACK, hoster.server(), hoster, key)
+@contextmanager
+def pointed_at(stack: str, server: Server, hoster: Hoster, key: Path) -> Iterator[Vps]:
+    """A stack's file, before `init`, for a server; the stack is forgotten at the end."""
+    made = Vps(stack, server, hoster, key)
     made.forget()
     made.write_file()
     yield made
     made.forget()
+
+
+@pytest.fixture(scope="session")
+def vps(hoster: Hoster, key: Path) -> Iterator[Vps]:
+    """A stack's file and a server that nothing was done to."""
+    with pointed_at(STACK, hoster.server(), hoster, key) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def twin(hoster: Hoster, key: Path) -> Iterator[Vps]:
     """A second server for the same configuration."""
-    made = Vps(TWIN, hoster.server(), hoster, key)
-    made.forget()
-    made.write_file()
-    yield made
-    made.forget()
+    with pointed_at(TWIN, hoster.server(), hoster, key) as made:
+        yield made

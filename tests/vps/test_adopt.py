@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from components.sample import sample_repository
+from settings import stack_file_config
 from tests.e2e.copy import ROOT, itqan, poll, pulumi
 
-from .conftest import Vps
+from .conftest import Vps, pointed_at
 from .hoster import Hoster, Server
 from .load import Load
 
@@ -78,6 +82,23 @@ WRITTEN = (
     f"{APPLICATION}/storage/framework",
     "/root",
 )
+# The moments of a hand-over at which the unit's shell dies: what there is on the host by then.
+KILLED = {
+    moment: f"""
+reloads=$(journalctl -u php8.4-fpm -o cat | grep -c '^Reloaded ' || true)
+for try in $(seq 12000); do
+    if {seen}; then pkill -KILL -f '[i]tqan-converge .*php/pool'; exit 0; fi
+    sleep 0.01
+done
+exit 1
+"""
+    for moment, seen in {
+        "started": "[ -s /run/itqan-fpm.pid ]",
+        "answers": "[ -S /run/php/php8.4-fpm.sock.itqan ] && ! [ -S /run/php/itqan-fpm.sock ]",
+        "reloaded": "[ -s /run/itqan-fpm.pid ] && "
+        "[ $(journalctl -u php8.4-fpm -o cat | grep -c '^Reloaded ') -gt $reloads ]",
+    }.items()
+}
 SERVICES = ("mariadb", "redis-server", "nginx", "php8.4-fpm", "supervisor", "cron")
 
 
@@ -226,6 +247,66 @@ def test_adopt_takes_values_only_when_told_to(by_hand: Vps) -> None:
     assert by_hand.file.read_text() == text
 
 
+def test_two_values_of_a_secret_are_told_and_none_is_lost(by_hand: Vps) -> None:
+    pulumi("config", "set", "--secret", "--stack", STACK, "itqan:mailPassword", "sentinel-of-the-settings")
+    try:
+        told = adopt(by_hand)
+        assert told.returncode == 2
+        assert "stored with other values than the host's, and left so: mailPassword" in told.stdout
+        kept = adopt(by_hand, "--keep")
+        assert (kept.returncode, "the stored ones stay: mailPassword" in kept.stdout) == (0, True)
+        assert "sentinel" not in told.stdout + told.stderr + kept.stdout + kept.stderr
+    finally:
+        pulumi("config", "rm", "--stack", STACK, "itqan:mailPassword")
+
+
+def test_replace_stores_what_the_host_has(by_hand: Vps) -> None:
+    bundle = json.loads(pulumi("config", "get", "--stack", STACK, "itqan:secrets").stdout)
+    other = json.dumps({**bundle, "mailPassword": "sentinel-of-the-settings"})
+    pulumi("config", "set", "--secret", "--stack", STACK, "itqan:secrets", other)
+    done = adopt(by_hand, "--replace")
+    assert (done.returncode, "replaced by the host's: mailPassword" in done.stdout) == (0, True)
+    assert by_hand.secret("mailPassword") == 'sentinel "mail" pass'
+
+
+def test_adopt_takes_the_way_to_git_and_the_token(by_hand: Vps) -> None:
+    """In a stack of its own, so that the story goes on with the server as it was built."""
+    ssh, ini = "/home/deploy/.ssh", "/root/secret/hostinger.ini"
+    renewal = "/etc/letsencrypt/renewal/another.conf"
+    known = f"git.test {by_hand.server.host_key}"
+    by_hand.hoster.copy(by_hand.server.container, "/root/known", f"{known}\n")
+    by_hand.server.bash(
+        f"git config -f {APPLICATION}/.git/config remote.origin.url git@git.test:itqan.git\n"
+        f"install -d -o deploy -g deploy {ssh}; ssh-keygen -q -t ed25519 -N '' -f {ssh}/itqan\n"
+        f"printf 'Host git.test\\n  IdentityFile ~/.ssh/itqan\\n' >{ssh}/config\n"
+        f"mv /root/known {ssh}/known_hosts; ssh-keygen -q -H -f {ssh}/known_hosts 2>/dev/null\n"
+        f"chown -R deploy: {ssh}\n"
+        f"install -D -m 600 /dev/stdin {ini} <<<'dns_hostinger_api_token = \"sentinel-token\"'\n"
+        f"echo 'dns_hostinger_credentials = {ini}' >{renewal}"
+    )
+    try:
+        with pointed_at("vps-taken", by_hand.server, by_hand.hoster, by_hand.key) as made:
+            assert made.init_fully().returncode == 2
+            first = adopt(made)
+            assert "hostingerToken" in first.stdout and "deployKey" not in first.stdout
+            assert "release.knownHosts" in first.stdout
+            done = adopt(made, "--take", "--replace")
+            assert "deployKey" in done.stdout, done.stdout + done.stderr
+            assert "sentinel-token" not in first.stdout + done.stdout + done.stderr + made.file.read_text()
+            assert made.secret("hostingerToken") == "sentinel-token"
+            assert made.secret("deployKey").strip() == by_hand.server.bash(f"cat {ssh}/itqan")
+            release = stack_file_config(made.file)["release"]
+            assert release["repository"] == "git@git.test:itqan.git"
+            assert [line.split()[2] for line in release["knownHosts"]] == [by_hand.server.host_key.split()[1]]
+    finally:
+        origin = "/srv/git/itqan-platform.git"
+        by_hand.server.bash(
+            f"git config -f {APPLICATION}/.git/config remote.origin.url {origin}\n"
+            f"chown deploy:www-data {APPLICATION}/.git/config; chmod 755 {APPLICATION}/.git/config\n"
+            f"rm -rf {ssh} /root/secret {renewal} /root/known"
+        )
+
+
 def test_the_audit_names_what_up_will_change(by_hand: Vps) -> None:
     host = by_hand.server.snapshot(*WRITTEN)
     done = itqan("audit", STACK, check=False)
@@ -270,6 +351,34 @@ def test_a_reload_of_the_adopted_server_cuts_off_no_request(by_hand: Vps) -> Non
         poll(lambda: load.answers["200"] > 20, 30, "the site answers")
         by_hand.up()
     assert set(load.answers) == {"200"}, load.answers
+
+
+@pytest.mark.parametrize("moment", ["started", "answers", "reloaded"])
+def test_a_hand_over_of_fpm_that_is_killed_is_finished_by_the_next_run(by_hand: Vps, moment: str) -> None:
+    """FPM as Debian has it again; the run and its shell on the host die while the second FPM answers."""
+    pool = "/etc/php/8.4/fpm/pool.d/www.conf"
+    server = by_hand.server
+    server.bash(f"sed -i '/process_control_timeout/d' {pool}; systemctl restart php8.4-fpm")
+    with load_on(server) as load:
+        poll(lambda: load.answers["200"] > 20, 30, "the site answers")
+        run = subprocess.Popen(
+            [str(ROOT / "itqan"), "up", "--stack", by_hand.stack],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        server.bash(KILLED[moment])
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        assert server.bash("ls /run/itqan-fpm.pid")
+        by_hand.up()
+        answered = load.answers["200"]
+        poll(lambda: load.answers["200"] > answered + 20, 30, "the site answers")
+    assert set(load.answers) == {"200"}, load.answers
+    assert server.bash("ls /run/itqan-fpm* /run/php/*itqan* 2>/dev/null || true") == ""
+    assert server.bash("pgrep -fc '^php-fpm: master'") == "1"
+    poll(lambda: by_hand.audit()["differing"] == 0, 30, "an audit without a difference")
 
 
 def test_the_secrets_are_nowhere_in_the_state_or_the_logs(by_hand: Vps) -> None:

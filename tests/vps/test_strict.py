@@ -1,15 +1,14 @@
-"""A bare server becomes strict at its first `up`, as root; from then on the deploy user does it."""
+"""A server becomes strict at its first `up`, as root; from then on the deploy user does it."""
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.copy import itqan, poll
+from tests.e2e.copy import is_open, itqan, poll
 
 from .conftest import Vps
 from .hoster import Hoster
@@ -21,9 +20,9 @@ FURTHER = """  itqan:hardening: strict
 
 
 @pytest.fixture(scope="module")
-def bare(hoster: Hoster, key: Path) -> Iterator[Vps]:
-    """A strict stack's file, and a server with nothing but sshd, sudo and curl."""
-    made = Vps("vps-strict", hoster.server(bare=True), hoster, key)
+def fresh(hoster: Hoster, key: Path) -> Iterator[Vps]:
+    """A strict stack's file and a server."""
+    made = Vps("vps-strict", hoster.server(), hoster, key)
     made.forget()
     made.write_file()
     made.file.write_text(made.file.read_text() + FURTHER)
@@ -38,15 +37,6 @@ def logs_in(vps: Vps, user: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def is_open(vps: Vps, port: int) -> bool:
-    """Whether another host gets a TCP connection."""
-    try:
-        with socket.create_connection((vps.server.address, port), timeout=2):
-            return True
-    except (TimeoutError, ConnectionRefusedError):
-        return False
-
-
 def require_clean(vps: Vps) -> None:
     """The audit names nothing: no difference, no stranger, no finding."""
     poll(lambda: vps.audit()["differing"] == 0, 30, "an audit without a difference")
@@ -54,25 +44,30 @@ def require_clean(vps: Vps) -> None:
     assert (report["unknown"], report["findings"], report["obstacles"]) == ([], [], [])
 
 
-def test_up_as_root_makes_it_strict(bare: Vps) -> None:
-    assert bare.server.bash("command -v nft nginx php || echo bare") == "bare"
-    assert bare.init_fully().returncode == 0
-    bare.up()
-    require_clean(bare)
-    bare.server.bash("systemctl -q is-active stranger || systemd-run -q --unit=stranger php -S 0.0.0.0:9999")
-    assert [is_open(bare, port) for port in (22, 80, 443)] == [True, True, True]
-    assert [is_open(bare, port) for port in (3306, 6379, 8080, 9999)] == [False, False, False, False]
-    assert logs_in(bare, "root") and logs_in(bare, "deploy")
+def test_up_as_root_makes_it_strict(fresh: Vps) -> None:
+    assert fresh.server.bash("command -v nft || echo absent") == "absent"
+    assert fresh.init_fully().returncode == 0
+    fresh.up()
+    require_clean(fresh)
+    fresh.server.bash("systemctl -q is-active stranger || systemd-run -q --unit=stranger php -S 0.0.0.0:9999")
+    assert [is_open(fresh.server.address, port) for port in (22, 80, 443)] == [True, True, True]
+    assert [is_open(fresh.server.address, port) for port in (3306, 6379, 8080, 9999)] == [
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert logs_in(fresh, "root") and logs_in(fresh, "deploy")
     page = "curl -fsS --resolve itqan.test:443:127.0.0.1 https://itqan.test/up -o /dev/null -w '%{http_code}'"
-    assert bare.server.bash(page) == "200"
+    assert fresh.server.bash(page) == "200"
 
 
-def test_as_the_deploy_user_root_is_locked_out_and_the_stack_is_not(bare: Vps) -> None:
-    bare.server.bash("systemctl stop stranger")
-    bare.set("connection.user", "deploy")
-    bare.up()
-    assert not logs_in(bare, "root")
-    assert logs_in(bare, "deploy")
-    assert "nothing to do" in bare.up().stdout
-    require_clean(bare)
-    assert itqan("preview", "--stack", bare.stack, check=False).returncode == 0
+def test_as_the_deploy_user_root_is_locked_out_and_the_stack_is_not(fresh: Vps) -> None:
+    fresh.server.bash("systemctl stop stranger")
+    fresh.set("connection.user", "deploy")
+    fresh.up()
+    assert not logs_in(fresh, "root")
+    assert logs_in(fresh, "deploy")
+    assert "nothing to do" in fresh.up().stdout
+    require_clean(fresh)
+    assert itqan("preview", "--stack", fresh.stack, check=False).returncode == 0

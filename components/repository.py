@@ -1,0 +1,127 @@
+"""The repository of the release, as this machine reaches it: which branches it has, and at which commit."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from settings import Settings, SettingsError
+
+from .sample import BRANCH, sample_repository
+
+HEADS = "refs/heads/"
+PATIENCE = 30  # seconds that a repository gets to answer
+NEAR = 5  # branches that are shown where one was misspelt
+
+
+def wanted_commit(settings: Settings) -> str:
+    """The commit that the settings ask for, as 40 hexadecimal digits.
+
+    A commit is taken as it is; a branch or a tag is looked up in the repository, from this machine. The copy
+    of a branch takes nothing but that branch.
+    Raises SettingsError when the repository does not answer or has no such ref.
+    """
+    release = settings.release
+    if settings.branch:
+        return branch_commit(settings)
+    if re.fullmatch(r"[0-9a-f]{40}", release.ref):
+        return release.ref
+    if release.repository == "sample":
+        if release.ref != BRANCH:
+            raise SettingsError(
+                [f"itqan:release.ref: {release.ref!r}: allowed: {BRANCH}, the sample's only branch"]
+            )
+        return sample_repository().commit
+    # whole names: git matches a short one by its end, so that `main` would find `feature/main` too
+    names = [f"{HEADS}{release.ref}", f"refs/tags/{release.ref}^{{}}", f"refs/tags/{release.ref}"]
+    found = _references(settings, names)
+    commit = next((found[name] for name in names if name in found), None)
+    if commit is None:
+        advice = "the repository has no such branch or tag; or give a full commit"
+        raise SettingsError([f"itqan:release.ref: {release.ref!r}: {advice}"])
+    return commit
+
+
+def branches(settings: Settings) -> dict[str, str]:
+    """Every branch of the repository with its newest commit. Raises SettingsError when it does not answer."""
+    if settings.release.repository == "sample":
+        return {BRANCH: sample_repository().commit}
+    return {
+        name.removeprefix(HEADS): commit
+        for name, commit in _references(settings, [f"{HEADS}*"]).items()
+        if name.startswith(HEADS)
+    }
+
+
+def branch_commit(settings: Settings) -> str:
+    """The newest commit of the branch that a copy is of.
+
+    Raises SettingsError when the repository does not answer, or has no such branch: with those that are near.
+    """
+    found = branches(settings)
+    if settings.branch in found:
+        return found[settings.branch]
+    near = difflib.get_close_matches(str(settings.branch), sorted(found), NEAR) or sorted(found)[:NEAR]
+    has = f"it has {', '.join(near)}" if near else "it has no branch at all"
+    raise SettingsError(
+        [f"branch {settings.branch}: {settings.release.repository} has no such branch; {has}"]
+    )
+
+
+def _references(settings: Settings, patterns: Sequence[str]) -> dict[str, str]:
+    """What `git ls-remote` says of names that match: each with its commit."""
+    if not shutil.which("git"):
+        raise _unreachable(settings, "git is missing on this machine")
+    with tempfile.TemporaryDirectory(prefix="itqan-") as folder:
+        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **_git_ssh(settings, folder)}
+        try:
+            answer = subprocess.run(
+                ["git", "ls-remote", "--", settings.release.repository, *patterns],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+                env=environment,
+            )
+        except subprocess.TimeoutExpired:
+            raise _unreachable(settings, f"no answer within {PATIENCE} seconds") from None
+    if answer.returncode:
+        raise _unreachable(settings, (answer.stderr.strip().splitlines() or ["git failed"])[-1])
+    return {name: commit for commit, name in (line.split("\t") for line in answer.stdout.splitlines())}
+
+
+def _git_ssh(settings: Settings, folder: str) -> dict[str, str]:
+    """git over SSH with the deploy key and the pinned host keys of the settings, when there are any."""
+    if settings.deploy_key is None:
+        return {}
+    key, hosts = f"{folder}/key", f"{folder}/known_hosts"
+    Path(key).touch(mode=0o600)
+    Path(key).write_text(settings.deploy_key.get_secret_value())
+    Path(hosts).write_text("".join(f"{line}\n" for line in settings.release.known_hosts))
+    return {"GIT_SSH_COMMAND": ssh_command(key, hosts)}
+
+
+def ssh_command(key: str, hosts: str) -> str:
+    """What git runs as ssh.
+
+    Arguments: `key`, the file of the private key; `hosts`, that of the known hosts: no other one is accepted.
+    """
+    options = (
+        "IdentitiesOnly=yes",
+        "BatchMode=yes",
+        "StrictHostKeyChecking=yes",
+        f"UserKnownHostsFile={hosts}",
+    )
+    return " ".join([f"ssh -i {key}", *(f"-o {option}" for option in options)])
+
+
+def _unreachable(settings: Settings, reason: str) -> SettingsError:
+    repository = settings.release.repository
+    advice = "check the URL and the key, or give itqan:release.ref as a full commit"
+    return SettingsError([f"itqan:release.repository: {repository}: {reason}; {advice}"])

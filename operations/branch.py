@@ -1,0 +1,118 @@
+"""A copy per branch: brought up, taken down, listed, opened."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from .branches import derive, forget_branch, ready_branch, require_of_branch
+from .down import take_down
+from .engine import Engine
+from .errors import EngineError, OperationError
+from .events import Record
+from .interrupted import Busy, is_locked
+from .machine import ready_engine
+from .opening import keep_authority, opening_words
+from .run import RunFailed, run_up
+from .stack import Stack
+from .steps import Silent, Steps
+from .stopped import start_stopped
+from .summary import curl_line, write_root_certificate
+from .waiting import lock_file, one_at_a_time
+
+# How often a run is tried when something outside came in between.
+ATTEMPTS = 3
+# What a failed run says of that: Docker, when another machine's run took the network that this one chose;
+# itqan-release, of a commit that a forced push took away; the engine, of a copy that another machine took
+# down.
+PASSING = {
+    "Pool overlaps": "another copy took the network meanwhile",
+    "is no longer in the repository": "the branch was pushed anew meanwhile",
+    "no stack named": "the copy was taken down from another machine",
+}
+# Seconds to wait for another run of the same stack, and between two looks.
+PATIENCE, PAUSE = 900.0, 2.0
+
+
+def branch_stack(branch: str) -> str:
+    """The stack of a branch's copy."""
+    from settings import stack_of
+
+    return stack_of(branch)
+
+
+def bring_up(branch: str, steps: Steps) -> tuple[Stack, Record]:
+    """Brings a branch's copy up at the branch's newest commit; waits for another run of the same copy.
+
+    Raises ConfigurationError for a branch that does not exist, RunFailed when the engine fails.
+    """
+    engine = ready_engine(steps)
+    name = branch_stack(branch)
+    with one_at_a_time(name, steps, f"another run works on the copy of {branch}"):
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                return _when_free(branch, engine, steps)
+            except EngineError as error:
+                reason = next((why for said, why in PASSING.items() if said in _words(error)), None)
+                if not (reason and left):
+                    raise
+                steps.say(f"▸ Again: {reason}")
+                forget_branch(name)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _when_free(branch: str, engine: Engine, steps: Steps) -> tuple[Stack, Record]:
+    """One run, once the engine of a run that was killed, or of another machine, has ended."""
+    deadline, told = time.monotonic() + PATIENCE, False
+    while True:
+        try:
+            stack = ready_branch(branch, engine, Silent() if told else steps)
+            start_stopped(stack.name, steps)
+            return stack, run_up(stack)
+        except (Busy, EngineError) as error:
+            locked = isinstance(error, Busy) or is_locked(_words(error))
+            if not locked or time.monotonic() > deadline:
+                raise
+            if not told:
+                steps.say(f"▸ Waiting: another run works on the copy of {branch}, here or elsewhere")
+        told = True
+        time.sleep(PAUSE)
+
+
+def _words(error: OperationError) -> str:
+    """All that the engine said of a failure."""
+    return error.words if isinstance(error, RunFailed) else str(error)
+
+
+def take_branch_down(branch: str, steps: Steps) -> None:
+    """Removes a branch's copy, whether the repository still has the branch or not.
+
+    Raises as `take_down`, and ConfigurationError when the stack of that name is no branch's.
+    """
+    engine = ready_engine(steps)
+    name = branch_stack(branch)
+    with one_at_a_time(name, steps, f"another run works on the copy of {branch}"):
+        require_of_branch(name, branch, engine)
+        derive(name, branch, engine, steps)
+        take_down(name, steps, images=False)
+        lock_file(name).unlink(missing_ok=True)
+
+
+def places(branch: str, steps: Steps) -> str:
+    """Where a branch's copy is, and how its certificate is trusted.
+
+    Raises OperationError when it is not up.
+    """
+    engine = ready_engine(steps)
+    name = branch_stack(branch)
+    try:
+        outputs = json.loads(engine.call("stack", "output", "--json", "--stack", name))
+    except EngineError as error:
+        if "no stack named" not in str(error):
+            raise
+        outputs = {}
+    if not outputs.get("rootCertificate"):
+        raise OperationError(f"the copy of {branch} is not up; type: ./itqan branch up {branch}")
+    write_root_certificate(name, outputs)
+    keep_authority(outputs)
+    return f"{opening_words(outputs)}\n\nFrom a shell:\n  {curl_line(name, outputs)}"

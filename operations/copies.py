@@ -1,0 +1,187 @@
+"""The copies of branches: which there are by the state backend, and how they are by Docker and over HTTPS."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from .branches import BRANCH_TAG, DOCKER_TAG
+from .daemon import Daemon
+from .engine import Engine
+from .errors import EngineError
+from .labels import stack_label
+from .paths import own_file
+from .stack import STAGING
+from .table import grouped
+
+# Questions to the engine or to copies at a time.
+SIDE_BY_SIDE = 8
+# Seconds that a page gets.
+PATIENCE = 5.0
+MEGABYTE = 1_000_000
+UNITS_OF_TIME = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A branch's copy as its state tells of it.
+
+    branch    None for a state that names none
+    docker    the Docker daemon that it is on
+    updated   when it was last worked on, in seconds since 1970
+    outputs   empty before the first `up` has come to its end
+    """
+
+    stack: str
+    branch: str | None
+    docker: str | None
+    updated: float
+    outputs: Mapping[str, Any]
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last `up`."""
+        return time.time() - self.updated
+
+
+@dataclass(frozen=True)
+class Row:
+    """A copy in the list. `memory`: of both containers, in megabytes of 10^6; None where Docker has none."""
+
+    branch: str
+    stack: str
+    commit: str
+    age: float
+    health: str
+    address: str
+    memory: int | None
+
+
+def found_copies(engine: Engine) -> list[Copy]:
+    """The copies of branches that the backend knows, and stacks that are only named like one."""
+    listed = json.loads(engine.call("stack", "ls", "--json"))
+    likely = [s for s in listed if s["name"].startswith(f"{STAGING}-") and not own_file(s["name"]).exists()]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as beside:
+        return [copy for copy in beside.map(lambda stack: _copy(stack, engine), likely) if copy]
+
+
+def _copy(listed: Mapping[str, Any], engine: Engine) -> Copy | None:
+    """One of them; None if it was removed meanwhile."""
+    name = listed["name"]
+    try:
+        tags = json.loads(engine.call("stack", "tag", "ls", "--json", "--stack", name))
+        outputs = json.loads(engine.call("stack", "output", "--json", "--stack", name))
+    except EngineError as error:
+        if "no stack named" not in str(error):
+            raise
+        return None
+    updated = datetime.fromisoformat(listed["lastUpdate"].replace("Z", "+00:00")).timestamp()
+    return Copy(
+        stack=name,
+        branch=tags.get(BRANCH_TAG),
+        docker=tags.get(DOCKER_TAG),
+        updated=updated,
+        outputs=outputs,
+    )
+
+
+def rows(copies: list[Copy], daemon: Daemon) -> list[Row]:
+    """The list, by branch."""
+    known = [copy for copy in copies if copy.branch]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as beside:
+        found = list(beside.map(lambda copy: _row(copy, daemon), known))
+    return sorted(found, key=lambda row: row.branch)
+
+
+def _row(copy: Copy, daemon: Daemon) -> Row:
+    return Row(
+        branch=copy.branch or "",
+        stack=copy.stack,
+        commit=copy.outputs.get("release", ""),
+        age=copy.age,
+        health=_health(copy),
+        address=copy.outputs.get("url", ""),
+        memory=_memory(copy.stack, daemon),
+    )
+
+
+def _health(copy: Copy) -> str:
+    """`ok` when its page answers with 200 over verified HTTPS, else what is the matter, in a word or two."""
+    outputs = copy.outputs
+    if not outputs.get("rootCertificate"):
+        return "not up yet"
+    context = ssl.create_default_context(cadata=outputs["rootCertificate"])
+    try:
+        plain = socket.create_connection((outputs["address"], 443), PATIENCE)
+        with plain, context.wrap_socket(plain, server_hostname=outputs["domain"]) as secure:
+            secure.sendall(f"GET / HTTP/1.0\r\nHost: {outputs['domain']}\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(secure)
+            answer.begin()
+    except ssl.SSLError as error:
+        return f"TLS: {error.reason or error}"
+    except (OSError, http.client.HTTPException) as error:
+        return getattr(error, "strerror", None) or type(error).__name__
+    return "ok" if answer.status == 200 else f"HTTP {answer.status}"
+
+
+def _memory(stack: str, daemon: Daemon) -> int | None:
+    """Megabytes of all its containers that run; None where there are none, or no daemon answers."""
+    if not daemon.answers():
+        return None
+    running = [c["Id"] for c in daemon.objects("containers", stack_label(stack)) if c["State"] == "running"]
+    if not running:
+        return None
+    return round(sum(_bytes(daemon, quote(container)) for container in running) / MEGABYTE)
+
+
+def _bytes(daemon: Daemon, container: str) -> int:
+    """As `docker stats` counts it: without the files that the kernel keeps only because there is room.
+
+    Where the daemon does not see the container's control group (one that itself runs in a container),
+    what its processes have resident.
+    """
+    answer = daemon.checked("GET", f"/containers/{container}/stats?stream=false&one-shot=true").json()
+    memory = answer.get("memory_stats") or {}
+    if "usage" not in memory:
+        listed = daemon.checked("GET", f"/containers/{container}/top?ps_args=-eo%20pid,rss").json()
+        return sum(int(resident) * 1024 for _, resident in listed["Processes"])
+    detail = memory.get("stats") or {}
+    return int(memory["usage"]) - int(detail.get("total_inactive_file", detail.get("inactive_file", 0)))
+
+
+def table(listed: list[Row]) -> str:
+    """The list as text."""
+    if not listed:
+        return "no branch has a copy; ./itqan branch up BRANCH makes one"
+    head = ("branch", "commit", "age", "health", "address", "memory")
+    lines = [
+        ("", (r.branch, r.commit[:12], age_words(r.age), r.health, r.address, _megabytes(r.memory)))
+        for r in listed
+    ]
+    return "\n".join(line for line in grouped(head, lines) if line)
+
+
+def to_json(listed: list[Row]) -> str:
+    """The list as JSON: ages in seconds, memory in megabytes."""
+    return json.dumps(
+        [{**asdict(row), "age": round(row.age)} for row in listed], indent=2, ensure_ascii=False
+    )
+
+
+def age_words(seconds: float) -> str:
+    """An age in its largest unit, such as 3 h."""
+    name, size = next((unit for unit in UNITS_OF_TIME if seconds >= unit[1]), UNITS_OF_TIME[-1])
+    return f"{int(seconds // size)} {name}"
+
+
+def _megabytes(memory: int | None) -> str:
+    return "-" if memory is None else f"{memory} MB"

@@ -1,0 +1,30 @@
+"""Hosts looked at, all of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .errors import OperationError
+
+if TYPE_CHECKING:
+    from components.observation import Endpoint, State
+    from components.unit import Unit
+
+
+class UnseenHost(OperationError):
+    """A host could not be looked at."""
+
+
+def look(hosts: Sequence[tuple[Endpoint, list[Unit]]]) -> list[list[State]]:
+    """What is found of each host's units, all hosts at once. Raises UnseenHost."""
+    from components.observation import Unreachable, observe
+
+    async def all_hosts() -> list[list[State]]:
+        return await asyncio.gather(*(observe(endpoint, units) for endpoint, units in hosts))
+
+    try:
+        return asyncio.run(all_hosts())
+    except Unreachable as error:
+        raise UnseenHost(str(error)) from None

@@ -1,0 +1,1 @@
+"""Copies of branches on real containers."""
