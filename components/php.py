@@ -87,9 +87,9 @@ def _fpm_file(settings: Settings, name: str, path: str, content: str) -> Unit:
         test=(f"php-fpm{settings.php.version}", "-t"),
         before=call("note_patience", f"php-fpm{settings.php.version}", service, path),
         then=call("reload_fpm", settings.php.version, *loaded),
-        probe=call("probe_reloaded", service, path),
+        probe=lines(call("probe_reloaded", service, path), "probe_second_fpm"),
         removable=False,
-        expect=f"loaded {service} current",
+        expect=f"loaded {service} current\nsecond FPM none",
     )
 
 

@@ -48,37 +48,53 @@ loaded_now() { [ "$(probe_loaded "$@")" = "loaded $1 current" ]; }
 # when it is told to reload. Only with process_control_timeout, and only if it has read the file that says so.
 note_patience() {
     PATIENT=no
-    if "$1" -tt 2>&1 | grep -q 'process_control_timeout = [1-9]' && [ "$(probe_reloaded "$2" "$3")" = "loaded $2 current" ]; then
+    if ! [ -e "$FPM_CONF" ] && "$1" -tt 2>&1 | grep -q 'process_control_timeout = [1-9]' && [ "$(probe_reloaded "$2" "$3")" = "loaded $2 current" ]; then
         PATIENT=yes
     fi
 }
 
 # reload_fpm VERSION SERVICE PATTERN FILE…: where FPM would cut off its requests, a second one answers meanwhile, under the
-# same path of the socket: a connection that was made already goes on with the socket that it was made to
+# same path of the socket: a connection that was made already goes on with the socket that it was made to.
+# The second one's configuration is there from its start to its end: probe_second_fpm sees that a run was killed in between,
+# and the next one goes through all of it again.
+FPM_CONF=/run/itqan-fpm.conf FPM_PID=/run/itqan-fpm.pid FPM_SOCKET=/run/php/itqan-fpm.sock
 reload_fpm() {
-    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier
+    local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan earlier second
     shift
+    earlier=$(cat "$FPM_PID" 2>/dev/null || true) # of a run that was killed
     if [ "$PATIENT" = yes ] || ! systemctl is-active -q "$1" || ! [ -S "$socket" ]; then
         reload_service "$@"
+        if [ -n "$earlier" ]; then end_fpm "$earlier"; fi
+        rm -f "$own" "$FPM_PID" "$FPM_CONF"
         return
     fi
     say "$1: a second FPM answers while it reloads"
-    earlier=$(cat "$pid" 2>/dev/null || true) # of a run that was killed
-    start_second_fpm "$version" "$pid"
+    if [ -n "$earlier" ] && [ -S "$FPM_SOCKET" ]; then
+        # it never came to answer
+        end_fpm "$earlier"
+        earlier=''
+    fi
+    start_second_fpm "$version"
+    second=$(cat "$FPM_PID")
+    # a restart of FPM makes its socket anew: what a killed run kept of the one before is nobody's
+    if [ -S "$own" ] && (($(stat -c %Z "$own") < $(date -d "$(systemctl show -p ExecMainStartTimestamp --value "$1")" +%s))); then rm -f "$own"; fi
     if ! [ -S "$own" ]; then ln "$socket" "$own"; fi
-    mv -f /run/php/itqan-fpm.sock "$socket"
+    mv -f "$FPM_SOCKET" "$socket"
     if [ -n "$earlier" ]; then end_fpm "$earlier"; fi
+    printf '%s\n' "$second" >"$FPM_PID" # an FPM that ends takes the file along, whoever's it is
     drain_fpm "$(systemctl show -p MainPID --value "$1")"
     reload_service "$@"
     mv -f "$own" "$socket"
-    end_fpm "$(cat "$pid")"
-    rm -f "$pid" /run/itqan-fpm.conf
+    end_fpm "$second"
+    rm -f "$FPM_PID" "$FPM_CONF"
 }
 start_second_fpm() {
-    printf '[global]\npid = %s\nerror_log = /var/log/php%s-fpm.log\nprocess_control_timeout = 30s\n' "$2" "$1" >/run/itqan-fpm.conf
-    printf 'include = /etc/php/%s/fpm/pool.d/www.conf\n[www]\nlisten = /run/php/itqan-fpm.sock\n' "$1" >>/run/itqan-fpm.conf
-    "php-fpm$1" --daemonize --fpm-config /run/itqan-fpm.conf >/dev/null 2>&1
-    if ! wait_until 15 test -S /run/php/itqan-fpm.sock || ! wait_until 15 test -s "$2"; then refuse "a second PHP-FPM does not start"; fi
+    printf '[global]\npid = %s\nerror_log = /var/log/php%s-fpm.log\nprocess_control_timeout = 30s\n' "$FPM_PID" "$1" >"$FPM_CONF"
+    printf 'include = /etc/php/%s/fpm/pool.d/www.conf\n[www]\nlisten = %s\n' "$1" "$FPM_SOCKET" >>"$FPM_CONF"
+    rm -f "$FPM_PID"
+    if ! "php-fpm$1" --daemonize --fpm-config "$FPM_CONF" >/dev/null 2>&1 || ! wait_until 15 test -S "$FPM_SOCKET" || ! wait_until 15 test -s "$FPM_PID"; then
+        refuse "a second PHP-FPM does not start: see /var/log/php$1-fpm.log"
+    fi
 }
 # drain_fpm PID: each of its processes ends after its request; those that follow take what waited at the socket, and end too
 drain_fpm() {
@@ -122,8 +138,7 @@ ensure_login_key() {
     file=$folder/authorized_keys
     install -d -o "$1" -g "$(id -gn "$1")" -m 700 "$folder"
     if [ "$(probe_login_key "$1" "$2")" != "login key of $1 present" ]; then
-        { cat "$file" 2>/dev/null || true; printf '%s\n' "$2"; } >"$file.itqan"
-        mv -f "$file.itqan" "$file"
+        { if [ -e "$file" ]; then cat "$file"; fi; printf '%s\n' "$2"; } | place "$file" "$1:$(id -gn "$1")" 600
     fi
     chown "$1:$(id -gn "$1")" "$file"
     chmod 600 "$file"
@@ -216,11 +231,11 @@ keep_one_scheduler() {
             /var/spool/cron/crontabs)
                 if [ "$user" = "$1" ]; then continue; fi
                 keep_copy "$file"
-                crontab -u "$user" -l | { grep -v -- "$2.*schedule:run" || true; } | crontab -u "$user" -
+                sed "\\|$2.*schedule:run|d" "$file" | place "$file" "$(stat -c %U:%G "$file")" "$(stat -c %a "$file")"
                 ;;
             *)
                 keep_copy "$file"
-                sed -i "\\|$2.*schedule:run|s/^/# itqan: /" "$file"
+                sed "\\|$2.*schedule:run|s/^/# itqan: /" "$file" | place "$file" "$(stat -c %U:%G "$file")" "$(stat -c %a "$file")"
                 ;;
         esac
     done
@@ -254,6 +269,7 @@ issue_certificate() {
     if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
     # certbot asks the authority even when a hook fails, and failures are counted
     if [ "$5" != rfc2136 ]; then /usr/local/sbin/itqan-dns check || refuse "$2: no certificate is asked for before that is settled"; fi
+    mend_lineage "$1"
     log=$(mktemp)
     if request_certificate "$@" 3>&2 >"$log" 2>&1; then rm -f "$log"; return; fi
     if grep -qE 'accountDoesNotExist|Account https://.* not found' "$log"; then
@@ -267,6 +283,24 @@ issue_certificate() {
     grep -o 'itqan-dns: .*' "$log" | sort -u >&2 || true
     rm -f "$log"
     refuse "certbot got no certificate for $2; its words stand above, the old one (if any) stays"
+}
+# mend_lineage LINEAGE: what a certbot that was killed left half made would stop the next one, which finds files under that
+# name and knows nothing of them. A certificate that is whole stays where nginx reads it; certbot writes the rest of its
+# file about it with the next one.
+mend_lineage() {
+    local live=/etc/letsencrypt/live/$1 archive=/etc/letsencrypt/archive/$1 conf=/etc/letsencrypt/renewal/$1.conf item
+    if grep -qs '^fullchain = ' "$conf" && [ -s "$live/fullchain.pem" ]; then return; fi
+    for item in cert privkey chain fullchain; do
+        if ! [ -s "$live/$item.pem" ]; then
+            set_aside "$conf" "$live" "$archive"
+            return
+        fi
+    done
+    {
+        printf 'archive_dir = %s\n' "$archive"
+        for item in cert privkey chain fullchain; do printf '%s = %s/%s.pem\n' "$item" "$live" "$item"; done
+        printf '[renewalparams]\n'
+    } | place "$conf" root:root 644
 }
 certificate_is_right() {
     local right="certificate $1 DNS:*.$2 DNS:$2"$'\n'"certificate $1 lasts"
