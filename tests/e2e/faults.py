@@ -172,8 +172,8 @@ def require_whole(copy: Copy) -> None:
 
 
 @contextmanager
-def new_commit() -> Iterator[None]:
-    """Another commit of the application, whose dependencies and assets have to be made anew."""
+def new_commit(copy: Copy) -> Iterator[None]:
+    """Another commit of the application, whose dependencies and assets have to be made anew; then the old one."""
     description = '"description": "'
     word = f"at {time.time_ns()} "
     with edited(SAMPLE / "composer.debian.json", description, f"{description}{word}"):
@@ -181,6 +181,7 @@ def new_commit() -> Iterator[None]:
         first = css.read_text().splitlines()[0]
         with edited(css, first, f"/* {word}*/\n{first}"):
             yield
+    up(copy)
 
 
 def kill_the_engine(copy: Copy, after: float, wrong: str = WRONG, *allowed: str) -> None:

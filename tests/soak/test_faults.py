@@ -36,13 +36,13 @@ def test_a_run_killed_at_any_moment_is_finished_by_the_next(
 
 @pytest.mark.parametrize("moment", range(4))
 def test_a_release_killed_at_any_moment_is_finished_by_the_next(visited: Copy, moment: int) -> None:
-    with faults.new_commit():
+    with faults.new_commit(visited):
         faults.kill_the_engine(visited, 3 + 4 * moment, "true", "503")
 
 
 @pytest.mark.parametrize("what", HALFWAY)
 def test_a_release_that_dies_on_the_host(visited: Copy, what: str) -> None:
-    with faults.new_commit():
+    with faults.new_commit(visited):
         faults.kill_on_the_host(visited, "true", HALFWAY[what])
 
 
@@ -89,11 +89,11 @@ def cold(tmp_path: Path) -> Iterator[str]:
         pass
 
 
-@pytest.mark.parametrize("moment", range(6))
+@pytest.mark.parametrize("moment", range(4))
 def test_a_first_run_killed_at_any_moment_is_finished_by_the_next(cold: str, moment: int) -> None:
     run = faults.start_up(cold)
     try:
-        run.wait(timeout=COLD * (moment + 0.5) / 6)
+        run.wait(timeout=COLD * (moment + 0.5) / 4)
     except subprocess.TimeoutExpired:
         faults.kill(run)
     itqan("up", "--stack", cold)
@@ -128,7 +128,7 @@ def test_a_full_disk_says_so_and_loses_nothing(
 
 
 def test_a_full_disk_below_a_release(visited: Copy) -> None:
-    with faults.new_commit():
+    with faults.new_commit(visited):
         faults.full_disk_is_said(
             visited,
             APPLICATION,
