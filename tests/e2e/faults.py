@@ -173,7 +173,7 @@ def require_whole(copy: Copy) -> None:
 
 @contextmanager
 def new_commit(copy: Copy) -> Iterator[None]:
-    """Another commit of the application, whose dependencies and assets have to be made anew; then the old one."""
+    """Another commit of the application, whose dependencies and assets have to be made anew; then back."""
     description = '"description": "'
     word = f"at {time.time_ns()} "
     with edited(SAMPLE / "composer.debian.json", description, f"{description}{word}"):
