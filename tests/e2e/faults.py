@@ -297,11 +297,13 @@ def lock_dpkg(copy: Copy, seconds: int) -> None:
 def fail_a_download(copy: Copy) -> None:
     """The archive refuses: one clear line, and the next run ends well."""
     proxy = "/etc/apt/apt.conf.d/99-faults"
-    copy.bash(f"""dpkg -r unzip >&2; echo 'Acquire::http::Proxy "http://127.0.0.1:9";' >{proxy}""")
+    copy.bash(
+        f"""dpkg -r unzip >&2; apt-get clean; echo 'Acquire::http::Proxy "http://127.0.0.1:9";' >{proxy}"""
+    )
     failed = itqan("up", "--stack", copy.stack, check=False)
     copy.bash(f"rm {proxy}")
     assert failed.returncode == 1
-    assert "packages: the lists of the package sources cannot be fetched" in failed.stderr
+    assert "packages: apt could not install unzip: its words stand above" in failed.stderr
     up(copy)
     require_whole(copy)
 
