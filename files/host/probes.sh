@@ -68,26 +68,35 @@ probe_service() {
 }
 
 # changed_at FILE…: when the youngest of them was written, in microseconds; 0 where there is none
-changed_at() { stat -c %.6Y "$@" 2>/dev/null | tr -d . | sort -rn | head -n 1 | grep . || echo 0; }
+changed_at() {
+    local at youngest=0
+    while read -r at; do
+        at=${at//[!0-9]/}
+        if ((at > youngest)); then youngest=$at; fi
+    done < <(stat -c %.6Y "$@" 2>/dev/null)
+    printf '%s\n' "$youngest"
+}
 
 # started_at PATTERN, in a subshell of its own: when the youngest process that matches was started, in microseconds;
 # nothing where there is none. ps knows whole seconds only; the kernel counts hundredths, from a time that a container may
 # not know: what they say of this subshell, which was started now, is the measure.
 started_at() {
-    local now=${EPOCHREALTIME//[!0-9]/} pid own ticks youngest=''
-    own=$(start_ticks "$BASHPID")
+    local now=${EPOCHREALTIME//[!0-9]/} pid own ticks=0 youngest=0
+    read_ticks "$BASHPID"
+    own=$ticks
     # the pattern is anchored: this very text stands in the arguments of the shell that runs it
     for pid in $(pgrep -f "^$1"); do
-        ticks=$(start_ticks "$pid")
-        if ((${ticks:-0} > ${youngest:-0})); then youngest=$ticks; fi
+        read_ticks "$pid"
+        if ((ticks > youngest)); then youngest=$ticks; fi
     done
-    if [ -n "$youngest" ]; then printf '%s\n' $((now - (own - youngest) * 10000)); fi
+    if ((youngest)); then printf '%s\n' $((now - (own - youngest) * 10000)); fi
 }
-start_ticks() {
+# read_ticks PROCESS: its start into `ticks`; one that has ended leaves that alone
+read_ticks() {
     local stat fields
     if read -r stat 2>/dev/null <"/proc/$1/stat"; then
         read -r -a fields <<<"${stat##*)}" # a program's name can have blanks
-        printf '%s\n' "${fields[19]}"
+        ticks=${fields[19]}
     fi
 }
 

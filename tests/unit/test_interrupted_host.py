@@ -39,8 +39,12 @@ def tool(tmp_path: Path) -> Tool:
     (tmp_path / "release.conf").write_text(CONF.format(folder=tmp_path))
     script = host_script("release/release.sh").replace("/etc/itqan/release.conf", f"{tmp_path}/release.conf")
     script = script.replace("/run/lock/", f"{tmp_path}/").replace("/var/backups/itqan", f"{tmp_path}/aside")
-    (tmp_path / "tool").write_text(script)
-    (tmp_path / "app").mkdir()
+    (tmp_path / "tool").write_text(script.replace("PATH=/usr", f"PATH={tmp_path}/bin:/usr"))
+    for folder in ("app", "bin"):
+        (tmp_path / folder).mkdir()
+    for name in ("composer", "npm"):
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "bin" / name).chmod(0o755)
 
     def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = ["bash", str(tmp_path / "tool"), *arguments]
