@@ -280,7 +280,7 @@ issuer_name() {
 # probe_served NAME LINEAGE: whether what port 443 shows for a name is a lineage's certificate
 probe_served() {
     local served wanted
-    served=$(timeout 2 openssl s_client -connect 127.0.0.1:443 -servername "$1" </dev/null 2>/dev/null | openssl x509 -noout -serial -fingerprint -sha256 2>/dev/null)
+    served=$(timeout 10 openssl s_client -connect 127.0.0.1:443 -servername "$1" </dev/null 2>/dev/null | openssl x509 -noout -serial -fingerprint -sha256 2>/dev/null)
     wanted=$(openssl x509 -in "/etc/letsencrypt/live/$2/cert.pem" -noout -serial -fingerprint -sha256 2>/dev/null)
     if [ -z "$served" ]; then
         printf 'served %s nothing\n' "$1"

@@ -163,7 +163,7 @@ def kill(run: subprocess.Popen[bytes]) -> None:
 
 def require_whole(copy: Copy) -> None:
     """Everything is as expected, nothing is lost, nothing half written lies about, the site answers."""
-    poll(lambda: itqan("audit", copy.stack, check=False).returncode == 0, 30, "a clean audit")
+    poll(lambda: itqan("audit", copy.stack, check=False).returncode == 0, 180, "a clean audit")
     assert copy.bash(ROWS) == "2"
     assert copy.bash(f"cat {UPLOAD}") == "kept"
     assert copy.bash(LEFT) == ""
@@ -242,7 +242,7 @@ def reboot(copy: Copy, after: float, command: str = "docker restart -t 5") -> No
     if "kill" in command:
         subprocess.run(["docker", "start", copy.outputs["container"]], check=True, capture_output=True)
     run.wait(timeout=300)
-    poll(lambda: copy.get("/up").status == 200, 60, "the application after a reboot")
+    poll(lambda: copy.get("/up").status == 200, 180, "the application after a reboot")
     up(copy)
     require_whole(copy)
 

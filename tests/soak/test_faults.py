@@ -97,7 +97,7 @@ def test_a_first_run_killed_at_any_moment_is_finished_by_the_next(cold: str, mom
     except subprocess.TimeoutExpired:
         faults.kill(run)
     itqan("up", "--stack", cold)
-    poll(lambda: itqan("audit", cold, check=False).returncode == 0, 30, "a clean audit")
+    poll(lambda: itqan("audit", cold, check=False).returncode == 0, 180, "a clean audit")
     itqan("preview", "--stack", cold)
 
 
