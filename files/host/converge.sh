@@ -45,7 +45,8 @@ perform() {
     exec {words}<>"$(mktemp /run/itqan-words.XXXXXXXX)"
     rm -f "$(readlink "/proc/self/fd/$words")"
     set +e
-    (set -e; eval "$1") <&"$payload" 9>&- 2>&1 | tee -p "/proc/self/fd/$words" >&2
+    # what apply leaves running keeps neither the lock nor the payload
+    (set -e; eval "$1") <&"$payload" {payload}>&- {words}>&- 9>&- 2>&1 | tee -p "/proc/self/fd/$words" >&2 9>&-
     status=${PIPESTATUS[0]}
     set -e
     if ((status)); then

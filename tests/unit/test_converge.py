@@ -218,6 +218,12 @@ def test_what_apply_starts_does_not_keep_the_lock(converge: Converge) -> None:
     assert subprocess.run(["flock", "-n", str(LOCK), "true"], check=False).returncode == 0
 
 
+def test_what_apply_starts_does_not_keep_the_payload(converge: Converge, tmp_path: Path) -> None:
+    show = "ls -l /proc/self/fd >fds; echo x >state"
+    assert converge("cat state", "x", f"(({show}) </dev/null)", "secret").returncode == 0
+    assert "itqan-" not in (tmp_path / "fds").read_text()
+
+
 def test_a_host_of_another_stack_is_left_alone(converge: Converge, tmp_path: Path) -> None:
     (tmp_path / "owner").write_text("# managed by itqan\nstack itqan/test theirs\n")
     done = converge("echo no", "yes", "touch applied")
