@@ -262,6 +262,7 @@ update_records() {
 # challenge that fails: a certificate that is right already is not asked for again, only its renewal is set.
 issue_certificate() {
     local log account
+    mend_lineage "$1"
     if certificate_is_right "$@"; then
         set_renewal "$1" "$5" "$6"
         return
@@ -269,7 +270,6 @@ issue_certificate() {
     if ! wait_until 30 fetch "$4"; then refuse "$4: the ACME authority does not answer: $(fetch "$4" 2>&1 >/dev/null | tail -n 1)"; fi
     # certbot asks the authority even when a hook fails, and failures are counted
     if [ "$5" != rfc2136 ]; then /usr/local/sbin/itqan-dns check || refuse "$2: no certificate is asked for before that is settled"; fi
-    mend_lineage "$1"
     log=$(mktemp)
     if request_certificate "$@" 3>&2 >"$log" 2>&1; then rm -f "$log"; return; fi
     if grep -qE 'accountDoesNotExist|Account https://.* not found' "$log"; then
@@ -284,23 +284,44 @@ issue_certificate() {
     rm -f "$log"
     refuse "certbot got no certificate for $2; its words stand above, the old one (if any) stays"
 }
-# mend_lineage LINEAGE: what a certbot that was killed left half made would stop the next one, which finds files under that
-# name and knows nothing of them. A certificate that is whole stays where nginx reads it; certbot writes the rest of its
-# file about it with the next one.
+# mend_lineage LINEAGE: what a certbot that was killed left half made stops the next one, or nginx: links to two certificates
+# or to none, files under a name that it knows nothing of. The newest whole certificate in the archive is linked again, so that
+# nginx goes on; where there is none, all of it goes aside.
 mend_lineage() {
-    local live=/etc/letsencrypt/live/$1 archive=/etc/letsencrypt/archive/$1 conf=/etc/letsencrypt/renewal/$1.conf item
-    if grep -qs '^fullchain = ' "$conf" && [ -s "$live/fullchain.pem" ]; then return; fi
-    for item in cert privkey chain fullchain; do
-        if ! [ -s "$live/$item.pem" ]; then
+    local live=/etc/letsencrypt/live/$1 archive=/etc/letsencrypt/archive/$1 conf=/etc/letsencrypt/renewal/$1.conf item number
+    if ! [ -e "$live" ] && ! [ -e "$archive" ] && ! [ -e "$conf" ]; then return; fi
+    if [ "$(probe_links "$1")" = whole ] && grep -qs '^fullchain = ' "$conf"; then return; fi
+    if [ "$(probe_links "$1")" != whole ]; then
+        number=$(newest_whole "$archive")
+        if [ -z "$number" ]; then
             set_aside "$conf" "$live" "$archive"
             return
         fi
-    done
-    {
-        printf 'archive_dir = %s\n' "$archive"
-        for item in cert privkey chain fullchain; do printf '%s = %s/%s.pem\n' "$item" "$live" "$item"; done
-        printf '[renewalparams]\n'
-    } | place "$conf" root:root 644
+        mkdir -p "$live"
+        for item in cert privkey chain fullchain; do
+            ln -sfn "../../archive/$1/$item$number.pem" "$live/.$item.itqan-new"
+            mv -fT "$live/.$item.itqan-new" "$live/$item.pem"
+        done
+        rm -f "$live"/previous_*.pem
+    fi
+    if ! grep -qs '^fullchain = ' "$conf"; then
+        {
+            printf 'archive_dir = %s\n' "$archive"
+            for item in cert privkey chain fullchain; do printf '%s = %s/%s.pem\n' "$item" "$live" "$item"; done
+            printf '[renewalparams]\n'
+        } | place "$conf" root:root 644
+    fi
+}
+# newest_whole ARCHIVE: the number of the newest certificate whose four files are there and whose key is its own
+newest_whole() {
+    local number
+    while read -r number; do
+        if openssl x509 -noout -in "$1/fullchain$number.pem" 2>/dev/null && openssl x509 -noout -in "$1/chain$number.pem" 2>/dev/null \
+            && [ "$(openssl x509 -noout -pubkey -in "$1/cert$number.pem" 2>/dev/null)" = "$(openssl pkey -pubout -in "$1/privkey$number.pem" 2>/dev/null)" ]; then
+            printf '%s\n' "$number"
+            return
+        fi
+    done < <(find "$1" -name 'cert*.pem' -printf '%f\n' 2>/dev/null | grep -oE '[0-9]+' | sort -rn)
 }
 certificate_is_right() {
     local right="certificate $1 DNS:*.$2 DNS:$2"$'\n'"certificate $1 lasts"

@@ -244,7 +244,7 @@ probe_zone() {
 # day: a healthy host always has more than a third less two days, with shorter lifetimes too, and less is a renewal
 # that has failed for two days.
 probe_lineage() {
-    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names from='' to='' left issuer='' versions
+    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names from='' to='' left issuer=''
     if ! [ -s "$folder/fullchain.pem" ]; then
         printf 'certificate %s absent\n' "$1"
         return
@@ -259,12 +259,21 @@ probe_lineage() {
     else
         printf 'certificate %s ends in %d days\n' "$1" $((left / 86400))
     fi
-    # certbot changes four links, one after the other: a killed one leaves a key that is not the certificate's
-    versions=$(readlink "$folder"/{cert,privkey,chain,fullchain}.pem 2>/dev/null | grep -oE '[0-9]+\.pem$' | sort -u | wc -l)
-    if ((versions > 1)); then printf 'certificate %s half written\n' "$1"; fi
+    if [ "$(probe_links "$1")" != whole ]; then printf 'certificate %s half written\n' "$1"; fi
     if [[ " $* " = *' issuer '* ]]; then printf 'certificate %s of %s\n' "$1" "$(issuer_name "$issuer")"; fi
     if [[ " $* " != *' renewal '* ]]; then return; fi
     sed -n 's/^\(server\|authenticator\|manual_[a-z]*_hook\) = \(.*\)/renewal \1 \2/p' "$conf" 2>/dev/null | LC_ALL=C sort
+}
+
+# probe_links LINEAGE: whether the four files are there and of one certificate: certbot changes links, one after the other,
+# and a killed one leaves a key that is not the certificate's
+probe_links() {
+    local folder=/etc/letsencrypt/live/$1 item versions
+    for item in cert privkey chain fullchain; do
+        if ! [ -s "$folder/$item.pem" ]; then echo half; return; fi
+    done
+    versions=$(readlink "$folder"/{cert,privkey,chain,fullchain}.pem 2>/dev/null | grep -oE '[0-9]+\.pem$' | sort -u | wc -l)
+    if ((versions > 1)); then echo half; else echo whole; fi
 }
 
 # issuer_name ISSUER: an authority by the name that the settings know it by, whatever its intermediate is called

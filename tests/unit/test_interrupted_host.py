@@ -110,41 +110,84 @@ def test_a_process_that_started_a_moment_before_the_file_changed_is_stale(bash: 
     assert done.stdout.splitlines()[0] == "loaded it stale", done.stderr
 
 
-def test_links_to_two_certificates_are_half_a_lineage(bash: Bash, tmp_path: Path) -> None:
-    live = tmp_path / "live/site"
-    live.mkdir(parents=True)
-    for item, number in (("cert", 2), ("privkey", 1), ("chain", 1), ("fullchain", 2)):
-        (tmp_path / f"{item}{number}.pem").write_text("x")
-        (live / f"{item}.pem").symlink_to(f"../../{item}{number}.pem")
-    edit = f"s|/etc/letsencrypt|{tmp_path}|g"
-    moved = f'set +euo pipefail; eval "$(declare -f probe_lineage | sed "{edit}")"'
-    assert "certificate site half written\n" in bash(f"{moved}; probe_lineage site").stdout
-    for item in ("privkey", "chain"):
-        (live / f"{item}.pem").unlink()
-        (tmp_path / f"{item}2.pem").write_text("x")
-        (live / f"{item}.pem").symlink_to(f"../../{item}2.pem")
-    assert "half written" not in bash(f"{moved}; probe_lineage site").stdout
+ITEMS = ("cert", "privkey", "chain", "fullchain")
+CONFIGURED = "fullchain = x\n"
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_half_a_lineage_does_not_stop_certbot(bash: Bash, tmp_path: Path, whole: bool) -> None:
-    """certbot writes its file about a lineage first, empty, and fills it last."""
-    live, conf = tmp_path / "live/site", tmp_path / "renewal/site.conf"
-    for folder in (live, tmp_path / "archive/site", conf.parent):
+@pytest.fixture
+def lineage(bash: Bash, tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """A function: bash after the library, certbot's folders here, two certificates of `site`."""
+    archive = tmp_path / "archive/site"
+    for folder in (archive, tmp_path / "live/site", tmp_path / "renewal"):
         folder.mkdir(parents=True)
-    conf.touch()
-    for item in ("cert", "privkey", "chain", "fullchain"):
-        if whole or item != "fullchain":
-            (live / f"{item}.pem").write_text("x")
+    (tmp_path / "renewal/site.conf").write_text(CONFIGURED)
+    for number in (1, 2):
+        key, certificate = archive / f"privkey{number}.pem", archive / f"cert{number}.pem"
+        curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        place = ("-keyout", str(key), "-out", str(certificate))
+        command = ["openssl", "req", "-x509", *curve, "-subj", "/CN=itqan.test", *place]
+        subprocess.run(command, check=True, capture_output=True)
+        for item in ("chain", "fullchain"):
+            (archive / f"{item}{number}.pem").write_text(certificate.read_text())
     edit = f"s|/etc/letsencrypt|{tmp_path}|g; s/root:root/$(id -un):$(id -gn)/"
-    moved = f'eval "$(declare -f mend_lineage | sed "{edit}")"'
-    assert bash(f"{moved}; mend_lineage site").returncode == 0
-    if whole:
-        assert f"fullchain = {live}/fullchain.pem\n" in conf.read_text()
-        assert conf.read_text().endswith("[renewalparams]\n")
-    else:
-        assert not conf.exists() and not live.exists() and not (tmp_path / "archive/site").exists()
-        assert len(list((tmp_path / "aside").iterdir())) == 3
+    names = "probe_links mend_lineage newest_whole"
+    moved = f'for name in {names}; do eval "$(declare -f $name | sed "{edit}")"; done'
+    return lambda program: bash(f"{moved}\n{program}")
+
+
+def link(tmp_path: Path, **numbers: int) -> None:
+    """The lineage's links, each to the certificate of its number."""
+    for item, number in numbers.items():
+        (tmp_path / f"live/site/{item}.pem").symlink_to(f"../../archive/site/{item}{number}.pem")
+
+
+@pytest.mark.parametrize(
+    ("links", "broken", "number"),
+    [
+        ({"cert": 2, "privkey": 1, "chain": 1, "fullchain": 1}, None, 2),
+        ({"cert": 2, "privkey": 2, "chain": 2}, None, 2),
+        ({"cert": 1, "privkey": 1, "chain": 1}, "fullchain2.pem", 1),
+        ({"cert": 2, "privkey": 1, "chain": 1, "fullchain": 1}, "privkey2.pem", 1),
+    ],
+)
+def test_links_to_two_certificates_are_mended_without_a_new_one(
+    lineage: Callable[[str], subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    links: dict[str, int],
+    broken: str | None,
+    number: int,
+) -> None:
+    link(tmp_path, **links)
+    if broken:
+        file = tmp_path / "archive/site" / broken
+        file.write_text(file.read_text()[:60])
+    assert lineage("probe_links site").stdout == "half\n"
+    assert lineage("mend_lineage site; probe_links site").stdout == "whole\n"
+    found = {item: (tmp_path / f"live/site/{item}.pem").resolve().name for item in ITEMS}
+    assert found == {item: f"{item}{number}.pem" for item in ITEMS}
+    assert (tmp_path / "renewal/site.conf").read_text() == CONFIGURED
+
+
+def test_a_first_certificate_that_certbot_noted_nothing_of_stays(
+    lineage: Callable[[str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """certbot makes its file about a lineage first, empty, and fills it last."""
+    link(tmp_path, **dict.fromkeys(ITEMS, 1))
+    conf = tmp_path / "renewal/site.conf"
+    conf.write_text("")
+    assert lineage("mend_lineage site").returncode == 0
+    assert f"fullchain = {tmp_path}/live/site/fullchain.pem\n" in conf.read_text()
+    assert conf.read_text().endswith("[renewalparams]\n")
+
+
+def test_without_a_whole_certificate_all_of_it_goes_aside(
+    lineage: Callable[[str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        (tmp_path / f"archive/site/privkey{number}.pem").write_text("half")
+    assert lineage("mend_lineage site").returncode == 0
+    assert len(list((tmp_path / "aside").iterdir())) == 3
+    assert not (tmp_path / "live/site").exists()
 
 
 @needs_root
