@@ -255,7 +255,7 @@ def full_disk(copy: Copy, folder: str, before: str = "true", after: str = "true"
     """
     copy.bash(
         f"cp -a {folder} /root/kept; {before}\n"
-        f"size=$(($(du -sk --apparent-size {folder} | cut -f1) * 13 / 10 + 64))\n"
+        f"size=$(($(du -sk {folder} | cut -f1) * 11 / 10 + 256))\n"
         f"mount -t tmpfs -o size=${{size}}k none {folder} && cp -a /root/kept/. {folder}/; {after}\n"
         f"cat /dev/zero >{folder}/.full 2>/dev/null || true"
     )
