@@ -91,7 +91,7 @@ def _fpm_file(settings: Settings, name: str, path: str, content: str) -> Unit:
         then=call("reload_fpm", settings.php.version, *loaded),
         probe=lines(call("probe_reloaded", service, path), "probe_second_fpm"),
         removable=False,
-        expect=f"loaded {service} current",
+        expect=f"loaded {service} current\nsecond FPM none",
     )
 
 

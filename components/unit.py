@@ -122,18 +122,31 @@ def create_text(unit: Unit, owner: str, sudo: bool) -> str:
     texts = [("PROBE", unit.probe), ("EXPECT", unit.expect), ("APPLY", unit.apply)]
     if unit.output:
         texts.append(("OUTPUT", unit.output))
-    return " \\\n".join([_runner(unit, owner, sudo), *(_here(word, text) for word, text in texts)])
+    length = len((unit.payload or "").encode())
+    return " \\\n".join(
+        [f"{_runner(unit, owner, sudo)} {length}", *(_here(word, text) for word, text in texts)]
+    )
 
 
 def install_text(runner: Unit, owner: str, sudo: bool) -> str:
-    """The command that installs the runner from its payload; the comment makes its changes visible."""
+    """The command that installs the runner from its payload; the comment makes its changes visible.
+
+    A connection that ends early looks like the end of the payload, so the whole of it is known by its digest.
+    """
+    new = f"{CONVERGE}.itqan-new"
+    wanted = digest(runner.payload or "").removeprefix("sha256:")
     install = lines(
         text("host/owner.sh").rstrip("\n"),
         call("require_owner", owner),
         "program=$(cat)",
+        f"""if [ "$(printf '%s\\n' "$program" | sha256sum)" != '{wanted}  -' ]; then""",
+        "    echo 'itqan: host/runner: the connection ended too early; nothing was changed' >&2",
+        "    exit 1",
+        "fi",
         f"""if [ "$(stat -c '%U:%G %a' {CONVERGE} 2>/dev/null)" != 'root:root 755' ] ||""",
         f"""    ! printf '%s\\n' "$program" | cmp -s - {CONVERGE}; then""",
-        f"""    printf '%s\\n' "$program" | install -D -o root -g root -m 755 /dev/stdin {CONVERGE}""",
+        f"""    printf '%s\\n' "$program" | install -D -o root -g root -m 755 /dev/stdin {new}""",
+        f"""    mv -f {new} {CONVERGE}""",
         "fi",
     )
     return f"{_sudo(sudo)}bash -euo pipefail -c {_here('INSTALL', install)}\n# {runner.expect}"

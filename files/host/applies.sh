@@ -48,13 +48,15 @@ loaded_now() { [ "$(probe_loaded "$@")" = "loaded $1 current" ]; }
 # when it is told to reload. Only with process_control_timeout, and only if it has read the file that says so.
 note_patience() {
     PATIENT=no
-    if "$1" -tt 2>&1 | grep -q 'process_control_timeout = [1-9]' && [ "$(probe_reloaded "$2" "$3")" = "loaded $2 current" ]; then
+    if ! [ -e "$FPM_CONF" ] && "$1" -tt 2>&1 | grep -q 'process_control_timeout = [1-9]' && [ "$(probe_reloaded "$2" "$3")" = "loaded $2 current" ]; then
         PATIENT=yes
     fi
 }
 
 # reload_fpm VERSION SERVICE PATTERN FILE…: where FPM would cut off its requests, a second one answers meanwhile, under the
-# same path of the socket: a connection that was made already goes on with the socket that it was made to
+# same path of the socket: a connection that was made already goes on with the socket that it was made to.
+# The second one's configuration is there from its start to its end: probe_second_fpm sees that a run was killed in between,
+# and the next one goes through all of it again.
 reload_fpm() {
     local version=$1 socket=/run/php/php$1-fpm.sock own=/run/php/php$1-fpm.sock.itqan pid=/run/itqan-fpm.pid earlier second
     shift
@@ -96,8 +98,8 @@ start_second_fpm() {
     rm -f "$2" /run/php/itqan-fpm.sock # of a run that was killed: a socket that somebody listens at is refused
     printf '[global]\npid = %s\nerror_log = /var/log/php%s-fpm.log\nprocess_control_timeout = 30s\n' "$2" "$1" >/run/itqan-fpm.conf
     printf 'include = /etc/php/%s/fpm/pool.d/www.conf\n[www]\nlisten = /run/php/itqan-fpm.sock\n' "$1" >>/run/itqan-fpm.conf
-    "php-fpm$1" --daemonize --fpm-config /run/itqan-fpm.conf >/dev/null 2>&1
-    if ! wait_until 15 test -S /run/php/itqan-fpm.sock || ! wait_until 15 test -s "$2"; then refuse "a second PHP-FPM does not start"; fi
+    if ! "php-fpm$1" --daemonize --fpm-config /run/itqan-fpm.conf >/dev/null 2>&1; then refuse "a second PHP-FPM does not start: see /var/log/php$1-fpm.log"; fi
+    if ! wait_until 15 test -S /run/php/itqan-fpm.sock || ! wait_until 15 test -s "$2"; then refuse "a second PHP-FPM does not start: see /var/log/php$1-fpm.log"; fi
 }
 # drain_fpm PID: each of its processes ends after its request; those that follow take what waited at the socket, and end too
 drain_fpm() {
@@ -141,8 +143,7 @@ ensure_login_key() {
     file=$folder/authorized_keys
     install -d -o "$1" -g "$(id -gn "$1")" -m 700 "$folder"
     if [ "$(probe_login_key "$1" "$2")" != "login key of $1 present" ]; then
-        { cat "$file" 2>/dev/null || true; printf '%s\n' "$2"; } >"$file.itqan"
-        mv -f "$file.itqan" "$file"
+        { if [ -e "$file" ]; then cat "$file"; fi; printf '%s\n' "$2"; } | place "$file" "$1:$(id -gn "$1")" 600
     fi
     chown "$1:$(id -gn "$1")" "$file"
     chmod 600 "$file"
@@ -325,11 +326,11 @@ keep_one_scheduler() {
             /var/spool/cron/crontabs)
                 if [ "$user" = "$1" ]; then continue; fi
                 keep_copy "$file"
-                crontab -u "$user" -l | { grep -v -- "$2.*schedule:run" || true; } | crontab -u "$user" -
+                sed "\\|$2.*schedule:run|d" "$file" | place "$file" "$(stat -c %U:%G "$file")" "$(stat -c %a "$file")"
                 ;;
             *)
                 keep_copy "$file"
-                sed -i "\\|$2.*schedule:run|s/^/# itqan: /" "$file"
+                sed "\\|$2.*schedule:run|s/^/# itqan: /" "$file" | place "$file" "$(stat -c %U:%G "$file")" "$(stat -c %a "$file")"
                 ;;
         esac
     done
@@ -355,6 +356,7 @@ update_records() {
 # keeps the records, SECONDS the time that dynamic updates need to spread. An authority counts what it issues and every
 # challenge that fails: a certificate that is right already is not asked for again, only its renewal is set.
 issue_certificate() {
+    mend_lineage "$1"
     if certificate_is_right "$@"; then
         set_renewal "$1" "$5" "$6"
         return
@@ -380,6 +382,45 @@ order_certificate() {
     grep -o 'itqan-dns: .*' "$log" | sort -u >&2 || true
     rm -f "$log"
     refuse "certbot got no certificate for $2; its words stand above, the old one (if any) stays"
+}
+# mend_lineage LINEAGE: what a certbot that was killed left half made stops the next one, or nginx: links to two certificates
+# or to none, files under a name that it knows nothing of. The newest whole certificate in the archive is linked again, so that
+# nginx goes on; where there is none, all of it goes aside.
+mend_lineage() {
+    local live=/etc/letsencrypt/live/$1 archive=/etc/letsencrypt/archive/$1 conf=/etc/letsencrypt/renewal/$1.conf item number
+    if ! [ -e "$live" ] && ! [ -e "$archive" ] && ! [ -e "$conf" ]; then return; fi
+    if [ "$(probe_links "$1")" = whole ] && grep -qs '^fullchain = ' "$conf"; then return; fi
+    if [ "$(probe_links "$1")" != whole ]; then
+        number=$(newest_whole "$archive")
+        if [ -z "$number" ]; then
+            set_aside "$conf" "$live" "$archive"
+            return
+        fi
+        mkdir -p "$live"
+        for item in cert privkey chain fullchain; do
+            ln -sfn "../../archive/$1/$item$number.pem" "$live/.$item.itqan-new"
+            mv -fT "$live/.$item.itqan-new" "$live/$item.pem"
+        done
+        rm -f "$live"/previous_*.pem
+    fi
+    if ! grep -qs '^fullchain = ' "$conf"; then
+        {
+            printf 'archive_dir = %s\n' "$archive"
+            for item in cert privkey chain fullchain; do printf '%s = %s/%s.pem\n' "$item" "$live" "$item"; done
+            printf '[renewalparams]\n'
+        } | place "$conf" root:root 644
+    fi
+}
+# newest_whole ARCHIVE: the number of the newest certificate whose four files are there and whose key is its own
+newest_whole() {
+    local number
+    while read -r number; do
+        if openssl x509 -noout -in "$1/fullchain$number.pem" 2>/dev/null && openssl x509 -noout -in "$1/chain$number.pem" 2>/dev/null \
+            && [ "$(openssl x509 -noout -pubkey -in "$1/cert$number.pem" 2>/dev/null)" = "$(openssl pkey -pubout -in "$1/privkey$number.pem" 2>/dev/null)" ]; then
+            printf '%s\n' "$number"
+            return
+        fi
+    done < <(find "$1" -name 'cert*.pem' -printf '%f\n' 2>/dev/null | grep -oE '[0-9]+' | sort -rn)
 }
 certificate_is_right() {
     local right="certificate $1 DNS:*.$2 DNS:$2"$'\n'"certificate $1 lasts"

@@ -29,33 +29,50 @@ set_aside() {
 
 # keep_copy FILE: what somebody else wrote is kept before it is replaced
 keep_copy() {
-    install -d -m 700 /var/backups/itqan
-    cp -a --backup=numbered "$1" "/var/backups/itqan/$(basename "$1").$(date +%Y%m%dT%H%M%S)"
+    local store=/var/backups/itqan copy
+    copy=$store/$(basename "$1").$(date +%Y%m%dT%H%M%S)
+    if ! { install -d -m 700 "$store" && cp -a --backup=numbered "$1" "$copy"; }; then
+        refuse "$1: no copy of it can be kept in $store (disk full?); it is untouched"
+    fi
 }
 
 # place PATH OWNER:GROUP MODE [TEST…]: standard input becomes the file, in one rename; when the test then
-# fails, the file that was there comes back and the test's own words are the error
+# fails, the file that was there comes back and the test's own words are the error.
+# What a killed run leaves has fixed names, so that the next one finds it: .NAME.itqan-new, perhaps half a file, is
+# written anew; .NAME.itqan-before says that NAME has not passed its test yet (probe_file looks for it), and is the last
+# one that has, or a link to nowhere where there was none.
 place() {
-    local path=$1 owner=$2 mode=$3 folder new kept
+    local path=$1 owner=$2 mode=$3 folder name new kept
     shift 3
-    folder=$(dirname "$path")
-    mkdir -p "$folder"
-    new=$(mktemp "$folder/.itqan.XXXXXXXX")
-    if ! { cat >"$new" && chown "$owner" "$new" && chmod "$mode" "$new" && sync "$new"; }; then
+    folder=$(dirname "$path") name=$(basename "$path")
+    new=$folder/.$name.itqan-new kept=$folder/.$name.itqan-before
+    if ! { mkdir -p "$folder" && write_beside "$new" "$owner" "$mode" && keep_last "$path" "$kept" "$#"; }; then
         rm -f "$new"
         refuse "$path: cannot be written (disk full?); the file that was there is untouched"
     fi
-    if [ -f "$path" ] && ! cmp -s "$new" "$path" && ! grep -q 'managed by itqan' "$path"; then keep_copy "$path"; fi
-    # under a fixed name: after a run that was killed before the test, this still is the last file that passed it
-    kept=$folder/.itqan-before.$(basename "$path")
-    if (($#)) && [ -e "$path" ] && ! [ -e "$kept" ]; then
-        cp -a --remove-destination "$path" "$kept.new"
-        mv -f "$kept.new" "$kept"
+    if [ -f "$path" ] && ! cmp -s "$new" "$path" && ! grep -q 'managed by itqan' "$path" && ! (keep_copy "$path"); then
+        rm -f "$new"
+        exit 1
     fi
     mv -f "$new" "$path"
     if (($#)) && ! "$@" >&2; then
-        if [ -e "$kept" ]; then mv -f "$kept" "$path"; else rm -f "$path"; fi
+        if [ -L "$kept" ]; then rm -f "$path" "$kept"; else mv -f "$kept" "$path"; fi
         refuse "$path: refused by \`$*\`; the file that was there is back"
     fi
     rm -f "$kept"
+}
+# write_beside NEW OWNER:GROUP MODE: nobody else reads it before it is whole, and no link is followed
+write_beside() {
+    rm -f "$1"
+    (umask 077 && set -o noclobber && cat >"$1") && chown "$2" "$1" && chmod "$3" "$1" && sync "$1"
+}
+# keep_last PATH KEPT TESTED: the file as it is, unless a killed run kept one before it
+keep_last() {
+    if ! (($3)) || [ -e "$2" ] || [ -L "$2" ]; then return; fi
+    if ! [ -e "$1" ]; then
+        ln -s nowhere "$2"
+    elif ! { cp -a --remove-destination "$1" "$2-new" && mv -f "$2-new" "$2"; }; then
+        rm -f "$2-new"
+        return 1
+    fi
 }

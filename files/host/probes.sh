@@ -1,10 +1,14 @@
 # How the state of the host is seen. Probes only read, print one canonical line for each thing, and never fail.
 
-# probe_file PATH…: owner, mode and digest of regular files
+# probe_file PATH…: owner, mode and digest of regular files; one that a killed run left before its test (see `place`) is
+# not right, whatever is in it
 probe_file() {
-    local path digest
+    local path digest kept
     for path; do
-        if [ -f "$path" ] && [ ! -L "$path" ]; then
+        kept=${path%/*}/.${path##*/}.itqan-before
+        if [ -e "$kept" ] || [ -L "$kept" ]; then
+            printf 'file %s not tested\n' "$path"
+        elif [ -f "$path" ] && [ ! -L "$path" ]; then
             digest=$(sha256sum <"$path")
             printf 'file %s %s sha256:%s\n' "$path" "$(stat -c '%U:%G %a' "$path")" "${digest%% *}"
         else
@@ -75,26 +79,48 @@ probe_service() {
     done
 }
 
-# probe_loaded NAME PATTERN FILE…: whether the newest process that matches started after the files changed
-# (to the second: etimes counts whole seconds)
-probe_loaded() {
-    local name=$1 pattern=$2 changed=0 started at path
-    shift 2
-    for path; do
-        at=$(stat -c %Y "$path" 2>/dev/null || echo 0)
-        if ((at > changed)); then changed=$at; fi
-    done
+# changed_at FILE…: when the youngest of them was written, in microseconds; 0 where there is none
+changed_at() {
+    local at youngest=0
+    while read -r at; do
+        at=${at//[!0-9]/}
+        if ((at > youngest)); then youngest=$at; fi
+    done < <(stat -c %.6Y "$@" 2>/dev/null)
+    printf '%s\n' "$youngest"
+}
+
+# started_at PATTERN, in a subshell of its own: when the youngest process that matches was started, in microseconds;
+# nothing where there is none. ps knows whole seconds only; the kernel counts hundredths, from a time that a container may
+# not know: what they say of this subshell, which was started now, is the measure.
+started_at() {
+    local now=${EPOCHREALTIME//[!0-9]/} pid own ticks=0 youngest=0
+    read_ticks "$BASHPID"
+    own=$ticks
     # the pattern is anchored: this very text stands in the arguments of the shell that runs it
-    at=$(ps -eo etimes=,args= | awk -v pattern="^$pattern" '
-        {age = $1; sub(/^ *[0-9]+ /, "")}
-        $0 ~ pattern && (youngest == "" || age < youngest) {youngest = age}
-        END {print youngest}')
-    if [ -z "$at" ]; then
-        printf 'loaded %s not running\n' "$name"
-        return
+    for pid in $(pgrep -f "^$1"); do
+        read_ticks "$pid"
+        if ((ticks > youngest)); then youngest=$ticks; fi
+    done
+    if ((youngest)); then printf '%s\n' $((now - (own - youngest) * 10000)); fi
+}
+# read_ticks PROCESS: its start into `ticks`; one that has ended leaves that alone
+read_ticks() {
+    local stat fields
+    if read -r stat 2>/dev/null <"/proc/$1/stat"; then
+        read -r -a fields <<<"${stat##*)}" # a program's name can have blanks
+        ticks=${fields[19]}
     fi
-    started=$(($(date +%s) - at + 1))
-    if ((started >= changed)); then
+}
+
+# probe_loaded NAME PATTERN FILE…: whether the youngest process that matches started after the files changed; a twentieth
+# of a second before counts as after, because of the rounding
+probe_loaded() {
+    local name=$1 started
+    started=$(started_at "$2")
+    shift 2
+    if [ -z "$started" ]; then
+        printf 'loaded %s not running\n' "$name"
+    elif (($(changed_at "$@") <= started + 50000)); then
         printf 'loaded %s current\n' "$name"
     else
         printf 'loaded %s stale\n' "$name"
@@ -105,18 +131,18 @@ probe_loaded() {
 # parent forks children at any time, so that a young child proves nothing
 probe_reloaded() {
     local at
-    at=$(date -d "$(systemctl show -p StateChangeTimestamp --value "$1" 2>/dev/null)" +%s 2>/dev/null || echo 0)
+    at=$(date -d "$(systemctl show --timestamp=us -p StateChangeTimestamp --value "$1" 2>/dev/null)" +%s%6N 2>/dev/null || echo 0)
     if ! systemctl is-active -q "$1" 2>/dev/null; then
         printf 'loaded %s not running\n' "$1"
-    elif (($(stat -c %Y "$2" 2>/dev/null || echo 0) <= at)); then
+    elif (($(changed_at "$2") <= at)); then
         printf 'loaded %s current\n' "$1"
     else
         printf 'loaded %s stale\n' "$1"
     fi
 }
 
-# probe_second_fpm: that a second PHP-FPM answers, which a run that was killed has left
-probe_second_fpm() { if [ -e /run/itqan-fpm.pid ]; then printf 'second FPM answers\n'; fi; }
+# probe_second_fpm: whether a killed run left a second FPM under the socket's path (see reload_fpm)
+probe_second_fpm() { if [ -e /run/itqan-fpm.conf ]; then printf 'second FPM answers\n'; else printf 'second FPM none\n'; fi; }
 
 # probe_cached ROOT: whether the cached configuration is younger than .env
 probe_cached() {
@@ -249,9 +275,21 @@ probe_lineage() {
     else
         printf 'certificate %s ends in %d days\n' "$1" $((left / 86400))
     fi
+    if [ "$(probe_links "$1")" != whole ]; then printf 'certificate %s half written\n' "$1"; fi
     if [[ " $* " = *' issuer '* ]]; then printf 'certificate %s of %s\n' "$1" "$(issuer_name "$issuer")"; fi
     if [[ " $* " != *' renewal '* ]]; then return; fi
     sed -n 's/^\(server\|authenticator\|manual_[a-z]*_hook\) = \(.*\)/renewal \1 \2/p' "$conf" 2>/dev/null | LC_ALL=C sort
+}
+
+# probe_links LINEAGE: whether the four files are there and of one certificate: certbot changes links, one after the other,
+# and a killed one leaves a key that is not the certificate's
+probe_links() {
+    local folder=/etc/letsencrypt/live/$1 item versions
+    for item in cert privkey chain fullchain; do
+        if ! [ -s "$folder/$item.pem" ]; then echo half; return; fi
+    done
+    versions=$(readlink "$folder"/{cert,privkey,chain,fullchain}.pem 2>/dev/null | grep -oE '[0-9]+\.pem$' | sort -u | wc -l)
+    if ((versions > 1)); then echo half; else echo whole; fi
 }
 
 # issuer_name ISSUER: an authority by the name that the settings know it by, whatever its intermediate is called
@@ -267,7 +305,7 @@ issuer_name() {
 # probe_served NAME LINEAGE: whether what port 443 shows for a name is a lineage's certificate
 probe_served() {
     local served wanted
-    served=$(timeout 2 openssl s_client -connect 127.0.0.1:443 -servername "$1" </dev/null 2>/dev/null | openssl x509 -noout -serial -fingerprint -sha256 2>/dev/null)
+    served=$(timeout 10 openssl s_client -connect 127.0.0.1:443 -servername "$1" </dev/null 2>/dev/null | openssl x509 -noout -serial -fingerprint -sha256 2>/dev/null)
     wanted=$(openssl x509 -in "/etc/letsencrypt/live/$2/cert.pem" -noout -serial -fingerprint -sha256 2>/dev/null)
     if [ -z "$served" ]; then
         printf 'served %s nothing\n' "$1"
@@ -567,6 +605,7 @@ assets_digest() { release_git "$1" ls-tree HEAD "${ASSETS[@]}" 2>/dev/null | sha
 # Composer's own list of it says so
 vendor_state() {
     local root=$1 made=$1/vendor/.itqan-digest lock
+    if [ -e "$root/.git/itqan-vendor" ]; then echo unfinished; return; fi
     if [ -e "$made" ]; then
         compare "$(cat "$made")" "$(dependencies_digest "$root")"
         return
@@ -586,6 +625,7 @@ vendor_state() {
 build_state() {
     local root=$1 made=$1/public/build/.itqan-digest manifest=$1/public/build/manifest.json sources=() path
     if ! [ -e "$root/package.json" ]; then echo current; return; fi
+    if [ -e "$root/.git/itqan-build" ]; then echo unfinished; return; fi
     if [ -e "$made" ] || ! [ -s "$manifest" ]; then
         compare "$(cat "$made" 2>/dev/null)" "$(assets_digest "$root")"
         return

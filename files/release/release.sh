@@ -23,11 +23,40 @@ step() {
     say "release: $STEP"
 }
 
+# begin WHAT, finish WHAT: a mark in the checkout for what must not count as done when a run is killed in the middle of it
+begin() { as "$DEPLOY_USER" touch "$ROOT/.git/itqan-$1"; }
+finish() { rm -f "$ROOT/.git/itqan-$1"; }
+unfinished() { [ -e "$ROOT/.git/itqan-$1" ]; }
+
+# clear_locks REPOSITORY GIT-FOLDER: what a git that was killed left, its locks above all, which no git removes; not while
+# one is at work there
+clear_locks() {
+    local left
+    left=$(git_leftovers "$2")
+    if [ -z "$left" ]; then return; fi
+    if ! wait_until 60 no_git_in "$1"; then refuse "$1: git is at work there (\`pgrep -a git\`): wait for its end"; fi
+    left=$(git_leftovers "$2")
+    if [ -z "$left" ]; then return; fi
+    say "release: a git that was killed left in $2: ${left//$'\n'/ }"
+    (cd "$2" && xargs -r -d '\n' rm -f <<<"$left")
+}
+git_leftovers() { (cd "$1" 2>/dev/null && find . -type f \( -name '*.lock' -o -name 'tmp_obj_*' -o -name 'tmp_pack_*' -o -name 'tmp_idx_*' \)) || true; }
+no_git_in() {
+    local pid
+    for pid in $(pgrep -x 'git.*' || true); do
+        if [[ $(readlink "/proc/$pid/cwd" || true)/ = "$1"/* ]]; then return 1; fi
+    done
+}
+
 import() {
     local path=$1 branch=$2
     mkdir -p "$path"
     chown "$DEPLOY_USER:$DEPLOY_USER" "$path"
-    if ! [ -e "$path/HEAD" ]; then as "$DEPLOY_USER" git init -q --bare -b "$branch" "$path"; fi
+    clear_locks "$path" "$path"
+    # it begins with HEAD and ends with its configuration: a kill in between leaves what git does not take for a repository
+    if ! [ -s "$path/config" ] || ! as "$DEPLOY_USER" git -C "$path" rev-parse -q --git-dir >/dev/null 2>&1; then
+        as "$DEPLOY_USER" git init -q --bare -b "$branch" "$path"
+    fi
     as "$DEPLOY_USER" git -C "$path" fast-import --quiet --force --done
 }
 
@@ -40,12 +69,15 @@ trust_repository() {
 
 clone() {
     trust_repository
-    if [ -e "$ROOT/.git" ]; then
-        deploy_git remote set-url origin "$REPOSITORY"
-    else
-        if [ -n "$(ls -A "$ROOT" 2>/dev/null)" ]; then refuse "$ROOT is neither empty nor a git checkout: move it away, or make it one"; fi
-        as "$DEPLOY_USER" env GIT_SSH_COMMAND="$SSH_COMMAND" git clone -q --no-checkout "$REPOSITORY" "$ROOT"
+    if ! [ -e "$ROOT/.git" ] && [ -n "$(ls -A "$ROOT" 2>/dev/null)" ]; then
+        refuse "$ROOT is neither empty nor a git checkout: move it away, or make it one"
     fi
+    clear_locks "$ROOT" "$ROOT/.git"
+    # step by step where `git clone` is one: each can be repeated after a kill
+    if ! deploy_git rev-parse -q --git-dir >/dev/null 2>&1 || ! [ -s "$ROOT/.git/config" ]; then as "$DEPLOY_USER" git init -q "$ROOT"; fi
+    deploy_git config remote.origin.url "$REPOSITORY"
+    if ! deploy_git config remote.origin.fetch >/dev/null; then deploy_git config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'; fi
+    if ! deploy_git rev-parse -q --verify HEAD >/dev/null; then deploy_git fetch -q --tags origin; fi
     # the document's chmod -R 755 would otherwise mark every file as modified, and every later pull would refuse
     deploy_git config core.fileMode false
 }
@@ -57,7 +89,11 @@ check() {
     local changed
     if deploy_git rev-parse -q --verify HEAD >/dev/null && [ -e "$ROOT/artisan" ]; then
         changed=$(deploy_git status --porcelain --untracked-files=no)
-        if [ -n "$changed" ]; then
+        if [ -n "$changed" ] && unfinished checkout; then
+            say "release: a checkout was interrupted: going on with it; what differs is kept in /var/backups/itqan"
+            install -d -m 700 /var/backups/itqan
+            deploy_git diff --binary HEAD >"/var/backups/itqan/checkout.$(date +%Y%m%dT%H%M%S).patch"
+        elif [ -n "$changed" ]; then
             refuse "$ROOT has local changes, which a release would throw away; commit, stash or revert them first:
 $changed"
         fi
@@ -81,34 +117,43 @@ checkout() {
         deploy_git update-ref "refs/itqan/before/$(date +%s)" HEAD
         say "release: commits that are on no remote stay under refs/itqan/before"
     fi
+    begin checkout
     if deploy_git show-ref -q --verify "refs/remotes/origin/$branch"; then
         deploy_git checkout -q -f -B "$branch" "$commit"
         deploy_git branch -q --set-upstream-to="origin/$branch"
     else
         deploy_git checkout -q -f --detach "$commit"
     fi
+    finish checkout
 }
 
 install_dependencies() {
-    if [ "$(dependencies_digest "$ROOT")" = "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then return; fi
+    if unfinished vendor; then
+        # Composer takes a package that it has begun to replace for the one that it was
+        rm -rf "$ROOT/vendor"
+    elif [ "$(dependencies_digest "$ROOT")" = "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then
+        return
+    fi
     local file=composer.json
-    rm -f "$ROOT/vendor/.itqan-digest" # a broken installation must not pass for the one before
+    begin vendor
     if [ -e "$ROOT/$COMPOSER_FILE" ]; then file=$COMPOSER_FILE; fi
     (cd "$ROOT" && as "$DEPLOY_USER" env COMPOSER="$file" composer install --no-dev --optimize-autoloader --no-interaction --no-progress >&2)
     dependencies_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/vendor/.itqan-digest" >/dev/null
+    finish vendor
 }
 
 build_assets() {
     if ! [ -e "$ROOT/package.json" ]; then return; fi
-    if [ "$(assets_digest "$ROOT")" = "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then return; fi
+    if ! unfinished build && [ "$(assets_digest "$ROOT")" = "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then return; fi
+    begin build
     if [ "$(node_digest "$ROOT")" != "$(cat "$ROOT/node_modules/.itqan-digest" 2>/dev/null)" ]; then
         rm -f "$ROOT/node_modules/.itqan-digest"
         (cd "$ROOT" && as "$DEPLOY_USER" npm ci --no-audit --no-fund --no-progress --loglevel=error --no-update-notifier >&2)
         node_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/node_modules/.itqan-digest" >/dev/null
     fi
-    rm -f "$ROOT/public/build/.itqan-digest"
     (cd "$ROOT" && as "$DEPLOY_USER" npm run build --loglevel=error >&2)
     assets_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/public/build/.itqan-digest" >/dev/null
+    finish build
 }
 
 # Composer and npm do not know of each other: both at once
@@ -140,7 +185,8 @@ permissions() {
     as "$WEB_USER" find "$ROOT/storage/logs" -maxdepth 1 -name '*.log' -type f -user "$WEB_USER" -exec chmod 664 {} +
 }
 
-# A request never meets a half-written cache: each is made beside the one in use, and takes its place in one rename.
+# A request never meets a half-written cache: each is made beside the one in use, and takes its place in one rename. The new
+# configuration is as old as .env at first, so that it does not count (see probe_cached) before the workers have it, too.
 # The names are Laravel's own (Application::getCachedConfigPath and getCachedRoutesPath).
 cache_configuration() {
     local folder=bootstrap/cache what
@@ -148,6 +194,7 @@ cache_configuration() {
         (cd "$ROOT" && as "$WEB_USER" env APP_CONFIG_CACHE="$folder/config.next.php" APP_ROUTES_CACHE="$folder/routes.next.php" \
             "$PHP" artisan "$what" --no-interaction >&2)
     done
+    (cd "$ROOT" && as "$WEB_USER" touch -r .env "$folder/config.next.php")
     mv -f "$ROOT/$folder/config.next.php" "$ROOT/$folder/config.php"
     mv -f "$ROOT/$folder/routes.next.php" "$ROOT/$folder/routes-v7.php"
 }
@@ -161,6 +208,7 @@ cache_everything() {
 restart_workers() {
     artisan queue:restart
     artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
+    (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
 }
 
 # is_released COMMIT: all of it is there and nothing is to migrate, so that only caches can be missing
@@ -175,6 +223,7 @@ is_released() {
 
 deploy() {
     local ref=$1 commit=$2
+    clear_locks "$ROOT" "$ROOT/.git"
     check
     if is_released "$commit"; then
         # no maintenance mode: the code that runs is the wanted one
@@ -186,7 +235,9 @@ deploy() {
     fetch_commit "$ref" "$commit"
     if installed; then
         step 2 "maintenance mode on"
-        artisan down --retry=15 || say "release: the installed code does not start: going on without maintenance mode"
+        # rendered now: the page needs no vendor/, which Composer is about to change
+        artisan down --retry=15 --render=errors::503 || artisan down --retry=15 \
+            || say "release: the installed code does not start: going on without maintenance mode"
     fi
     checkout "$ref" "$commit"
     dependencies_and_assets

@@ -132,6 +132,20 @@ def outputs(stack: str) -> dict[str, Any]:
 
 
 @contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    """`path` with one text replaced, and as it was afterwards."""
+    before = path.read_text()
+    assert old in before
+    kept = path.stat()
+    path.write_text(before.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+        os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+
+@contextmanager
 def running_copy(stack: str, folder: Path, platform: str | None = None) -> Iterator[Copy]:
     """A copy brought up as a newcomer would, and taken down at the end.
 

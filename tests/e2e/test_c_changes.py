@@ -6,11 +6,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-from .copy import ROOT, Copy, docker_names, itqan, outputs, poll, pulumi
+from .copy import ROOT, Copy, docker_names, edited, itqan, outputs, poll, pulumi
 
 SITE = ROOT / "files/nginx/site.conf.j2"
 
@@ -24,20 +21,6 @@ def resources(stack: str) -> dict[str, str]:
     """Time of each resource's last change, by URN; the stack's look at itself is read anew each time."""
     found = json.loads(state(stack))["deployment"]["resources"]
     return {r["urn"]: r.get("modified", "") for r in found if r["type"] != "pulumi:pulumi:StackReference"}
-
-
-@contextmanager
-def edited(path: Path, old: str, new: str) -> Iterator[None]:
-    """`path` with one text replaced, and as it was afterwards."""
-    before = path.read_text()
-    assert old in before
-    kept = path.stat()
-    path.write_text(before.replace(old, new))
-    try:
-        yield
-    finally:
-        path.write_text(before)
-        os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
 
 def test_a_second_up_changes_nothing(copy: Copy) -> None:

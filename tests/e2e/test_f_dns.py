@@ -217,7 +217,7 @@ def issue(copy: Copy, authority: str, provider: str = "hostinger") -> subprocess
     return subprocess.Popen(
         [
             *("docker", "exec", copy.outputs["container"]),
-            *("itqan-converge", owner, "test/issue", probe, "issued", apply),
+            *("itqan-converge", owner, "test/issue", "0", probe, "issued", apply),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -168,8 +168,9 @@ def test_no_secret_reaches_the_engine_in_clear(either: Program, secrets: dict[st
 
 def test_texts_are_the_units(production: Program, copy: Program, prod_units: dict[str, Unit]) -> None:
     site = production.commands["nginx-site"].inputs
+    length = len(plain(site["stdin"]))
     assert plain(site["create"]).startswith(
-        "sudo -n /usr/local/sbin/itqan-converge 'itqan/prod i0123456789abcdef' nginx/site \\\n"
+        f"sudo -n /usr/local/sbin/itqan-converge 'itqan/prod i0123456789abcdef' nginx/site {length} \\\n"
     )
     assert plain(copy.commands["nginx-site"].inputs["create"]).startswith(
         "/usr/local/sbin/itqan-converge 'itqan/staging copy' nginx/site"
@@ -188,7 +189,7 @@ def test_update_is_create_when_nothing_was_healed(either: Program) -> None:
 
 def test_the_runner_is_installed_without_itself(either: Program) -> None:
     create = either.commands["host-runner"].inputs["create"]
-    assert "install -D -o root -g root -m 755 /dev/stdin /usr/local/sbin/itqan-converge" in create
+    assert "mv -f /usr/local/sbin/itqan-converge.itqan-new /usr/local/sbin/itqan-converge" in create
     assert "sha256:" in create
     assert "itqan-converge host/runner" not in create
 

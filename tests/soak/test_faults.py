@@ -2,194 +2,162 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-import urllib3
 
-from tests.e2e.copy import ROOT, Copy, itqan, poll
+from tests.e2e import faults
+from tests.e2e.copy import Copy, itqan, poll, running_copy
+from tests.e2e.faults import APPLICATION, IMPATIENT, LINEAGE, OTHER_AUTHORITY, visited, whole_run
 
-APPLICATION = "/var/www/itqan-platform"
+__all__ = ["visited", "whole_run"]
+
 MOMENTS = 20  # kills, spread evenly over a run
-ROWS = "mysql -N -e 'SELECT COUNT(*) FROM itqan_platform.soak'"
-# Drifts that give a run something to do in every part.
-WRONG = f"""
-chmod 600 /etc/nginx/sites-available/itqan-platform
-echo '; drift' >>/etc/php/8.4/fpm/pool.d/www.conf
-rm -f /etc/letsencrypt/renewal-hooks/deploy/nginx.sh /etc/apt/preferences.d/itqan
-systemctl disable -q --now cron
-echo '; drift' >>/etc/supervisor/conf.d/itqan-worker.conf
-sed -i 's/^LOG_LEVEL=.*/LOG_LEVEL=debug/' {APPLICATION}/.env
-chmod 700 {APPLICATION}/storage/app
-mysql -e 'ALTER DATABASE itqan_platform CHARACTER SET latin1'
-hostname wrong
-"""
-
-
-class Visitor(threading.Thread):
-    """Asks for the site all the time; keeps every answer that is not 200."""
-
-    def __init__(self, copy: Copy) -> None:
-        super().__init__(daemon=True)
-        self._copy, self._ended = copy, threading.Event()
-        self.bad: list[str] = []
-        self.asked = 0
-
-    def run(self) -> None:
-        while not self._ended.wait(0.05):
-            self.asked += 1
-            try:
-                status = self._copy.get("/up").status
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                self.bad.append(repr(error))
-            else:
-                if status != 200:
-                    self.bad.append(str(status))
-
-    def end(self) -> None:
-        self._ended.set()
-        self.join()
-
-
-@pytest.fixture(scope="module")
-def visited(copy: Copy) -> Iterator[Copy]:
-    """The copy with rows and an upload that have to survive."""
-    copy.bash(
-        "mysql itqan_platform -e 'CREATE TABLE soak (id INT); INSERT INTO soak VALUES (1), (2)'\n"
-        f"echo kept >{APPLICATION}/storage/app/upload && chown www-data: {APPLICATION}/storage/app/upload"
-    )
-    yield copy
-    copy.bash("mysql -e 'DROP TABLE itqan_platform.soak'")
-
-
-@pytest.fixture(scope="module")
-def whole_run(visited: Copy) -> float:
-    """Seconds of a run that heals all of WRONG."""
-    visited.bash(WRONG)
-    started = time.monotonic()
-    itqan("up", "--stack", visited.stack)
-    return time.monotonic() - started
-
-
-def start_up(copy: Copy) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [str(ROOT / "itqan"), "up", "--stack", copy.stack],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def require_whole(copy: Copy) -> None:
-    """Everything is as expected, nothing is lost, nothing half written lies about."""
-    poll(lambda: itqan("audit", "--stack", copy.stack, check=False).returncode == 0, 30, "a clean audit")
-    assert copy.bash(ROWS) == "2"
-    assert copy.bash(f"cat {APPLICATION}/storage/app/upload") == "kept"
-    assert copy.bash("find /etc /home /usr/local/sbin -name '.itqan*'") == ""
-    itqan("preview", "--stack", copy.stack)
+COLD = 40.0  # seconds that a first run takes at most, once the images are there
+# Processes on the host are killed as soon as something is there: the moments that leave most.
+HALFWAY = {
+    "checkout": f"[ -e {APPLICATION}/.git/index.lock ]",
+    "composer": f"[ -e {APPLICATION}/.git/itqan-vendor ]",
+    "npm": f"[ -e {APPLICATION}/.git/itqan-build ]",
+    "migration": f"[ -e {APPLICATION}/bootstrap/cache/config.next.php ]",
+}
+FPM = "/run/itqan-fpm.conf"
+LETSENCRYPT = "/etc/letsencrypt"
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_a_run_killed_at_any_moment_is_finished_by_the_next(
     visited: Copy, whole_run: float, moment: int
 ) -> None:
-    visited.bash(WRONG)
-    visitor = Visitor(visited)
-    visitor.start()
-    run = start_up(visited)
-    time.sleep(whole_run * (moment + 0.5) / MOMENTS)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    itqan("up", "--stack", visited.stack)
-    visitor.end()
-    require_whole(visited)
-    assert visitor.asked
-    assert visitor.bad == []
+    faults.kill_the_engine(visited, whole_run * (moment + 0.5) / MOMENTS)
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_release_killed_at_any_moment_is_finished_by_the_next(visited: Copy, moment: int) -> None:
+    with faults.new_commit(visited):
+        faults.kill_the_engine(visited, 3 + 4 * moment, "true", "503")
+
+
+@pytest.mark.parametrize("what", HALFWAY)
+def test_a_release_that_dies_on_the_host(visited: Copy, what: str) -> None:
+    with faults.new_commit(visited):
+        faults.kill_on_the_host(visited, "true", HALFWAY[what])
+
+
+@pytest.mark.parametrize("hundredths", [0, 10, 30, 60, 100, 200])
+def test_a_hand_over_of_fpm_that_dies_on_the_host(visited: Copy, hundredths: int) -> None:
+    """From its first to its last moment somebody answers, and in the end it is FPM itself."""
+    visited.bash(IMPATIENT)
+    poll(lambda: visited.get("/up").status == 200, 30, "the site answers")
+    with faults.Visitor(visited) as visitor:
+        wait = f"sleep {hundredths / 100}; {faults.KILL_RUNNERS}"
+        faults.kill_on_the_host(visited, "true", f"[ -e {FPM} ]", wait)
+    visitor.require()
+    assert visited.bash("pgrep -c -f '^php-fpm: master'") == "1"
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "pgrep -x certbot >/dev/null",
+        f"[ {LETSENCRYPT}/archive/{LINEAGE} -nt /run/faults ]",
+        f"[ {LETSENCRYPT}/live/{LINEAGE} -nt /run/faults ]",
+        f"[ {LETSENCRYPT}/renewal -nt /run/faults ]",
+    ],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_a_certbot_that_dies_on_the_host(visited: Copy, when: str, first: bool) -> None:
+    """The renewed certificate, and the first one under its name."""
+    names = f"{LETSENCRYPT}/{{archive,live}}/{LINEAGE} {LETSENCRYPT}/renewal/{LINEAGE}.conf"
+    wrong = f"rm -rf {names}" if first else OTHER_AUTHORITY
+    with faults.Visitor(visited) as visitor:
+        faults.kill_on_the_host(
+            visited, f"{wrong}; sleep 0.05; touch /run/faults", when, "pkill -KILL certbot || true"
+        )
+    visitor.require()
+
+
+@pytest.fixture
+def cold(tmp_path: Path) -> Iterator[str]:
+    """The name of a stack that was never up."""
+    stack = "soak-cold"
+    itqan("down", "--yes", "--stack", stack, check=False)
+    yield stack
+    with running_copy(stack, tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_first_run_killed_at_any_moment_is_finished_by_the_next(cold: str, moment: int) -> None:
+    run = faults.start_up(cold)
+    try:
+        run.wait(timeout=COLD * (moment + 0.5) / 4)
+    except subprocess.TimeoutExpired:
+        faults.kill(run)
+    itqan("up", "--stack", cold)
+    poll(lambda: itqan("audit", cold, check=False).returncode == 0, 180, "a clean audit")
+    itqan("preview", "--stack", cold)
 
 
 @pytest.mark.parametrize("moment", range(5))
 def test_a_cut_connection(visited: Copy, whole_run: float, moment: int) -> None:
-    """Every SSH session of the host ends while a run is under way."""
-    visited.bash(WRONG)
-    run = start_up(visited)
-    time.sleep(whole_run * (moment + 0.5) / 5)
-    visited.bash("pkill -KILL -f '^sshd(-session)?: root' || true")
-    run.wait(timeout=300)
-    itqan("up", "--stack", visited.stack)
-    require_whole(visited)
+    faults.cut_connections(visited, whole_run * (moment + 0.5) / 5)
 
 
 def test_sshd_restarted_again_and_again(visited: Copy) -> None:
-    visited.bash(WRONG)
-    run = start_up(visited)
-    while run.poll() is None:
-        visited.bash("systemctl reset-failed ssh; systemctl restart ssh", check=False)
-        time.sleep(0.5)
-    itqan("up", "--stack", visited.stack)
-    require_whole(visited)
+    faults.restart_sshd(visited)
 
 
-def test_a_reboot_in_the_middle(visited: Copy, whole_run: float) -> None:
-    visited.bash(WRONG)
-    run = start_up(visited)
-    time.sleep(whole_run / 2)
-    command = ["docker", "restart", "-t", "5", visited.outputs["container"]]
-    subprocess.run(command, check=True, capture_output=True)
-    run.wait(timeout=300)
-    poll(lambda: visited.get("/up").status == 200, 60, "the application after a reboot")
-    itqan("up", "--stack", visited.stack)
-    require_whole(visited)
+@pytest.mark.parametrize("moment", range(3))
+def test_a_reboot_in_the_middle(visited: Copy, whole_run: float, moment: int) -> None:
+    faults.reboot(visited, whole_run * (moment + 0.5) / 3)
 
 
-def test_a_full_disk_says_so_and_loses_nothing(visited: Copy) -> None:
-    """/etc/nginx/sites-available on a file system without room for one more file."""
-    folder = "/etc/nginx/sites-available"
-    visited.bash(
-        f"cp -a {folder} /root/sites && mount -t tmpfs -o size=16k,mode=755 none {folder}\n"
-        f"cp -a /root/sites/. {folder}/\n"
-        f"sed -i 's/client_max_body_size.*/client_max_body_size 1m;/' {folder}/itqan-platform\n"
-        f"cat /dev/zero >{folder}/full 2>/dev/null || true"
-    )
-    failed = itqan("up", "--stack", visited.stack, check=False)
-    visited.bash(f"umount {folder} && rm -r /root/sites && nginx -t -q")
-    assert failed.returncode == 1
-    assert "cannot be written (disk full?); the file that was there is untouched" in failed.stderr
-    itqan("up", "--stack", visited.stack)
-    require_whole(visited)
+@pytest.mark.parametrize("moment", range(5))
+def test_a_loss_of_power_in_the_middle(visited: Copy, whole_run: float, moment: int) -> None:
+    faults.reboot(visited, whole_run * (moment + 0.5) / 5, "docker kill -s KILL")
+
+
+@pytest.mark.parametrize(("folder", "wrong", "file", "said"), faults.FULL.values(), ids=faults.FULL)
+def test_a_full_disk_says_so_and_loses_nothing(
+    visited: Copy, folder: str, wrong: str, file: str, said: str
+) -> None:
+    faults.full_disk_is_said(visited, folder, wrong, file, said)
+
+
+def test_a_full_disk_below_a_release(visited: Copy) -> None:
+    with faults.new_commit(visited):
+        faults.full_disk_is_said(
+            visited,
+            APPLICATION,
+            "true",
+            f"{APPLICATION}/.env",
+            f"itqan: release/code: the disk is full: nothing is left on {APPLICATION}",
+        )
+
+
+def test_a_full_disk_below_the_database(visited: Copy) -> None:
+    """It may find room in its own files; either way nothing is lost."""
+    visited.bash("mysql -e 'ALTER DATABASE itqan_platform CHARACTER SET latin1'")
+    with faults.full_disk(visited, "/var/lib/mysql", "systemctl stop mariadb", "systemctl start mariadb"):
+        itqan("up", "--stack", visited.stack, check=False)
+    faults.up(visited)
+    faults.require_whole(visited)
 
 
 def test_dpkg_locked_by_another_process(visited: Copy) -> None:
-    """unattended-upgrades at work: apt waits for it."""
-    visited.bash(
-        "dpkg -r unzip >&2\n"
-        "systemd-run -q --unit=soak-lock python3 -c 'import fcntl, time\n"
-        'f = open("/var/lib/dpkg/lock-frontend", "w")\n'
-        "fcntl.lockf(f, fcntl.LOCK_EX)\n"
-        "time.sleep(60)'"
-    )
-    itqan("up", "--stack", visited.stack)
-    require_whole(visited)
+    faults.lock_dpkg(visited, 60)
+
+
+def test_a_download_that_fails(visited: Copy) -> None:
+    faults.fail_a_download(visited)
 
 
 def test_two_runs_at_once(visited: Copy) -> None:
-    """One does the work; the other one says who has the stack, or comes after it."""
-    visited.bash(WRONG)
-    first, second = start_up(visited), start_up(visited)
-    statuses = sorted([first.wait(timeout=300), second.wait(timeout=300)])
-    assert statuses[0] == 0
-    itqan("up", "--stack", visited.stack)
-    require_whole(visited)
+    faults.two_at_once(visited)
 
 
 def test_the_default_of_sshd_for_new_connections(visited: Copy) -> None:
-    visited.bash(WRONG)
-    visited.bash("echo 'MaxStartups 10:30:100' >/etc/ssh/sshd_config.d/00-soak.conf && systemctl reload ssh")
-    itqan("up", "--stack", visited.stack)
-    visited.bash("rm /etc/ssh/sshd_config.d/00-soak.conf && systemctl reload ssh")
-    require_whole(visited)
+    faults.default_startups(visited)

@@ -231,6 +231,7 @@ def test_ensure_login_key_adds_one_line_and_no_second(bash: Bash, tmp_path: Path
 
 RENEWAL = """version = 1.21.0
 archive_dir = /etc/letsencrypt/archive/site
+fullchain = /etc/letsencrypt/live/site/fullchain.pem
 
 # Options used in the renewal process
 [renewalparams]
@@ -279,7 +280,7 @@ def certbots(bash: Bash, folder: Path, program: str) -> subprocess.CompletedProc
     """Run lines with certbot's functions working in a folder in the place of /etc/letsencrypt."""
     names = (
         "set_renewal certificate_is_right probe_lineage request_certificate challenge_words "
-        "issue_certificate order_certificate"
+        "issue_certificate order_certificate probe_links mend_lineage newest_whole"
     )
     edit = f"s|/etc/letsencrypt|{folder}|g; s|/usr/local/sbin/itqan-dns check|client check|"
     moved = f'for name in {names}; do eval "$(declare -f $name | sed "{edit}")"; done'
@@ -304,7 +305,9 @@ def make_certificate(folder: Path, issuer: str, days: int, age: int = 0) -> None
     ).add_extension(names, critical=False)
     live = folder / "live/site"
     live.mkdir(parents=True)
-    (live / "fullchain.pem").write_bytes(builder.sign(key, None).public_bytes(Encoding.PEM))
+    certificate = builder.sign(key, None).public_bytes(Encoding.PEM)
+    for item in ("cert", "privkey", "chain", "fullchain"):
+        (live / f"{item}.pem").write_bytes(certificate)
     (folder / "renewal").mkdir()
     (folder / "renewal/site.conf").write_text(RENEWAL)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +13,15 @@ import pytest
 
 from components.render import host_script
 from components.unit import CONVERGE, Unit, create_text, remove_text
+
+
+def wait_for(path: Path) -> None:
+    """Until a file is there."""
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} does not appear"
+        time.sleep(0.02)
+
 
 Converge = Callable[..., "subprocess.CompletedProcess[str]"]
 OWNER = "itqan/test mine"
@@ -28,7 +39,7 @@ def converge(tmp_path: Path) -> Iterator[Converge]:
     def run(
         probe: str, expect: str, apply: str, payload: str = "", output: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        command = create_text(Unit(NAME, probe, expect, apply, output=output), OWNER, sudo=False)
+        command = create_text(Unit(NAME, probe, expect, apply, payload, output=output), OWNER, sudo=False)
         (tmp_path / "payload").write_text(payload)
         piped = f"set -o pipefail\ncat payload | {command.replace(CONVERGE, str(runner))}"
         return subprocess.run(
@@ -109,6 +120,63 @@ def test_a_large_payload_arrives_whole(converge: Converge, tmp_path: Path) -> No
     assert (tmp_path / "state").read_text() == payload
 
 
+def test_half_a_payload_is_no_payload(converge: Converge, tmp_path: Path) -> None:
+    """A connection that ends early looks like the end of the payload."""
+    whole = converge("cat state", "new", "cat >state", "new\n")
+    assert whole.returncode == 0
+    runner, words = tmp_path / "itqan-converge", [OWNER, NAME, "9", "cat state", "other", "cat >state"]
+    done = subprocess.run(
+        [runner, *words], input="oth", capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"itqan: {NAME}: the connection ended after 3 of 9 bytes; nothing was changed\n"
+    assert (tmp_path / "state").read_text() == "new\n"
+
+
+def test_apply_goes_on_when_its_connection_is_cut(converge: Converge, tmp_path: Path) -> None:
+    """Nobody reads what it says any more, and the signal of who cancelled reaches the whole process group."""
+    converge("true", "", "true")  # the runner is there
+    apply = "touch begun; until [ -e cut ]; do sleep 0.02; done; say one; echo two; say three; cat >state"
+    words = [OWNER, NAME, "4", "cat state", "new", apply]
+    with subprocess.Popen(
+        [str(tmp_path / "itqan-converge"), *words],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as run:
+        assert run.stdin and run.stdout and run.stderr
+        run.stdin.write(b"new\n")
+        run.stdin.close()
+        wait_for(tmp_path / "begun")
+        run.stdout.close()
+        run.stderr.close()
+        os.killpg(run.pid, signal.SIGTERM)
+        run.wait(timeout=10)
+        assert not (tmp_path / "state").exists()
+        (tmp_path / "cut").touch()
+    done = converge("cat state", "new", "false")
+    assert (done.returncode, done.stdout) == (0, f"{NAME} unchanged\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cp: error writing 'x': No space left on device",
+        "npm ERR! code ENOSPC",
+        "E: You don't have enough free space in /var/cache/apt/archives/.",
+        "ERROR 3 (HY000): Error writing file 'x' (Errcode: 28 'No space left on device')",
+    ],
+)
+def test_a_full_disk_is_said_in_one_line_whoever_met_it(converge: Converge, words: str) -> None:
+    done = converge("echo x", "y", f'echo "{words}" >&2; exit 7')
+    assert done.returncode == 7
+    *_, last = done.stderr.splitlines()
+    assert last.startswith(f"itqan: {NAME}: the disk is full")
+    assert last.endswith("make room (`df -h`), then type ./itqan up again")
+
+
 @pytest.mark.parametrize("probe", ["echo fine", "cat state"])
 def test_output_comes_after_the_first_line(converge: Converge, probe: str) -> None:
     done = converge(probe, "fine", "echo fine >state; echo noise", output="echo one; echo two")
@@ -140,6 +208,7 @@ def test_two_runs_of_one_unit_wait_for_each_other(converge: Converge, tmp_path: 
         )
         done = converge("tail -n 1 order", "mine", "cat >>order", "mine\n")
     assert done.returncode == 0
+    assert done.stderr == f"{NAME}: a run from before is still at it; waiting for its end\n"
     assert (tmp_path / "order").read_text() == "free\nmine\n"
 
 
@@ -147,6 +216,12 @@ def test_what_apply_starts_does_not_keep_the_lock(converge: Converge) -> None:
     done = converge("cat state", "x", "(sleep 5 </dev/null >/dev/null 2>&1 &); echo x >state")
     assert done.returncode == 0
     assert subprocess.run(["flock", "-n", str(LOCK), "true"], check=False).returncode == 0
+
+
+def test_what_apply_starts_does_not_keep_the_payload(converge: Converge, tmp_path: Path) -> None:
+    show = "ls -l /proc/self/fd >fds; echo x >state"
+    assert converge("cat state", "x", f"(({show}) </dev/null)", "secret").returncode == 0
+    assert "itqan-" not in (tmp_path / "fds").read_text()
 
 
 def test_a_host_of_another_stack_is_left_alone(converge: Converge, tmp_path: Path) -> None:

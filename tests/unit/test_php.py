@@ -50,7 +50,10 @@ def test_fpm_accepts_a_file_before_it_stays_and_runs_with_it(prod_units: dict[st
         assert place.endswith(" php-fpm8.4 -t")
         (reload,) = then
         assert reload.startswith("reload_fpm 8.4 php8.4-fpm 'php-fpm: pool www' /etc/php/8.4/fpm/")
-        assert prod_units[name].expect.splitlines()[-1] == "loaded php8.4-fpm current"
+        assert prod_units[name].expect.splitlines()[1:] == [
+            "loaded php8.4-fpm current",
+            "second FPM none",
+        ]
 
 
 def test_no_other_pool_answers(prod_units: dict[str, Unit]) -> None:

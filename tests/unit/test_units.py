@@ -190,21 +190,24 @@ def test_every_text_is_bash(any_units: list[Unit], tmp_path: Path) -> None:
 
 
 def test_create_text_hands_over_probe_expect_apply_and_output_as_they_are(tmp_path: Path) -> None:
-    unit = Unit("part/thing", 'echo "$HOME" `x` \\ \'', "a\n  b  $x", "apply 'it'", output="print it")
+    unit = Unit(
+        "part/thing", 'echo "$HOME" `x` \\ \'', "a\n  b  $x", "apply 'it'", "x إ\n", output="print it"
+    )
     runner = tmp_path / "runner"
     runner.write_text("#!/bin/bash\nprintf '<%s>\\n' \"$@\"\n")
     runner.chmod(0o755)
     command = create_text(unit, OWNER, sudo=False).replace("/usr/local/sbin/itqan-converge", str(runner))
     said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout
     assert (
-        said == f"<{OWNER}>\n<part/thing>\n<{unit.probe}>\n<{unit.expect}>\n<{unit.apply}>\n<{unit.output}>\n"
+        said
+        == f"<{OWNER}>\n<part/thing>\n<5>\n<{unit.probe}>\n<{unit.expect}>\n<{unit.apply}>\n<{unit.output}>\n"
     )
 
 
 def test_create_text_is_line_by_line(prod_units: dict[str, Unit]) -> None:
     unit = prod_units["nginx/site"]
     assert create_text(unit, OWNER, sudo=True).splitlines()[:3] == [
-        "sudo -n /usr/local/sbin/itqan-converge 'itqan/prod i1' nginx/site \\",
+        f"sudo -n /usr/local/sbin/itqan-converge 'itqan/prod i1' nginx/site {len(unit.payload or '')} \\",
         "\"$(cat <<'PROBE'",
         "probe_file /etc/nginx/sites-available/itqan-platform",
     ]
