@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from .branches import derive, forget_branch, ready_branch, require_of_branch
+from .daemon import Daemon
 from .down import take_down
 from .engine import Engine
 from .errors import EngineError, OperationError
 from .events import Record
-from .interrupted import Busy
+from .interrupted import Busy, is_locked
+from .labels import PROJECT_LABEL
 from .machine import ready_engine
 from .opening import keep_authority, opening_words
 from .run import RunFailed, run_up
 from .stack import Stack
-from .steps import Steps
+from .steps import Silent, Steps
 from .stopped import start_stopped
 from .summary import curl_line, write_root_certificate
 from .waiting import lock_file, one_at_a_time
@@ -30,8 +34,7 @@ PASSING = {
     "is no longer in the repository": "the branch was pushed anew meanwhile",
     "no stack named": "the copy was taken down from another machine",
 }
-# The engine's words when a run of another machine holds the stack: of the backends in files, of Pulumi Cloud.
-LOCKED = ("currently locked", "currently in progress")
+SERVER_IMAGE = "itqan-server:"
 # Seconds to wait for another run of the same stack, and between two looks.
 PATIENCE, PAUSE = 900.0, 2.0
 
@@ -68,17 +71,34 @@ def _when_free(branch: str, engine: Engine, steps: Steps) -> tuple[Stack, Record
     deadline, told = time.monotonic() + PATIENCE, False
     while True:
         try:
-            stack = ready_branch(branch, engine, steps)
+            stack = ready_branch(branch, engine, Silent() if told else steps)
             start_stopped(stack.name, steps)
-            return stack, run_up(stack)
+            with _images(steps):
+                return stack, run_up(stack)
         except (Busy, EngineError) as error:
-            locked = isinstance(error, Busy) or any(words in _words(error) for words in LOCKED)
+            locked = isinstance(error, Busy) or is_locked(_words(error))
             if not locked or time.monotonic() > deadline:
                 raise
             if not told:
                 steps.say(f"▸ Waiting: another run works on the copy of {branch}, here or elsewhere")
         told = True
         time.sleep(PAUSE)
+
+
+@contextmanager
+def _images(steps: Steps) -> Iterator[None]:
+    """On a Docker host without any image of a server, one run at a time: the others find what it built."""
+    with ExitStack() as held:
+        if not _has_server_image():
+            held.enter_context(one_at_a_time("images", steps, "another run builds the images"))
+            if _has_server_image():
+                held.close()
+        yield
+
+
+def _has_server_image() -> bool:
+    images = Daemon().objects("images", PROJECT_LABEL)
+    return any(name.startswith(SERVER_IMAGE) for image in images for name in image["RepoTags"] or ())
 
 
 def _words(error: OperationError) -> str:

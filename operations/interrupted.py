@@ -19,8 +19,17 @@ from .steps import Steps
 LOCKS = STATE / ".pulumi/locks/organization/itqan"
 
 
+# The engine's words when another run holds the stack: of the backends in files, of Pulumi Cloud.
+LOCKED = ("currently locked", "currently in progress")
+
+
 class Busy(OperationError):
     """Another run works on the stack."""
+
+
+def is_locked(words: str) -> bool:
+    """Whether the engine's words say that another run holds the stack."""
+    return any(said in words for said in LOCKED)
 
 
 def recover(stack: str, engine: Engine, steps: Steps) -> None:

@@ -55,6 +55,11 @@ class _Rotate:
     def run(self) -> str:
         """See `rotate_secret`."""
         settings = self._settings()
+        if settings.branch:
+            raise OperationError(
+                f"{self._name} is the copy of branch {settings.branch}: its secrets are derived, not stored. "
+                "A new itqan:branchSeed makes new ones for all copies; take them down before"
+            )
         if settings.rotation is None:
             self._require_ready(settings)
             bundle_secrets(self._name, self._engine, [self._secret, OLD_KEYS])

@@ -11,6 +11,7 @@ from .display import Display
 from .errors import EngineError
 from .events import EventLog, Record
 from .inline import interruptible, load_program_modules, start_inline
+from .interrupted import Busy, is_locked
 from .paths import LOGS
 from .stack import Stack
 
@@ -28,7 +29,7 @@ class RunFailed(EngineError):
 
 
 def run_up(stack: Stack) -> Record:
-    """Brings the stack up and shows each change. Raises RunFailed, its reasons shown, when that fails."""
+    """Brings the stack up and shows each change. Raises Busy, or RunFailed, its reasons shown."""
     log = LOGS / f"up-{stack.name}.log"
     with EventLog(LOGS / f"up-{stack.name}.events") as events, log.open("wb") as output:
         command = ["up", "--yes", "--skip-preview", "--suppress-outputs", "--color", "never"]
@@ -38,6 +39,8 @@ def run_up(stack: Stack) -> Record:
         words = "\n".join(message for _, message in record.errors)
         if not words:
             words = log.read_text(errors="replace")
+            if is_locked(words):
+                raise Busy(f"another run works on stack {stack.name}: {words.strip()}")
             sys.stderr.write(words)
         message = f"stack {stack.name} is not up; the same command continues where it stopped"
         raise RunFailed(message, record, words)

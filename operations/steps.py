@@ -92,6 +92,13 @@ class Steps:
             )
 
 
+class Silent(Steps):
+    """Steps that were announced before: of a second try."""
+
+    def say(self, text: str) -> None:
+        """Prints nothing."""
+
+
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()[-QUOTED_LINES:]
     return "\n".join(f"    {line}" for line in lines)

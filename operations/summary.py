@@ -45,7 +45,7 @@ def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callab
         _trace(trace, steps, record)
         try:
             if stack.is_copy:
-                _lead_browsers_to(stack.name, record.outputs, steps)
+                lead_browsers_to(stack.name, record.outputs, steps)
         finally:
             print(summary(stack, record, steps.durations, time.monotonic() - start))
 
@@ -56,7 +56,8 @@ def close_run(steps: Steps, start: float, trace: Path | None) -> Iterator[Callab
         raise
 
 
-def _lead_browsers_to(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
+def lead_browsers_to(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
+    """Keeps the certificate to trust, and registers a copy with the edge. Raises EdgeError, DockerError."""
     from .edge import register
     from .opening import keep_authority
 

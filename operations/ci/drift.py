@@ -12,8 +12,8 @@ from ..observed import audit_with_key
 from ..report import UNOBSERVED, Report
 from ..steps import Steps
 from .context import Context
-from .markdown import BODY_LIMIT, block, code, fitted, masked
-from .reports import audit_parts
+from .markdown import BODY_LIMIT, code, fitted, masked
+from .reports import audit_parts, failure
 from .texts import closing, keep, marker, secrets_of
 
 LABEL = "itqan-drift"
@@ -36,7 +36,7 @@ def watch(stack: str, context: Context, steps: Steps, key: Path | None = None) -
     try:
         report = audit_with_key(stack, key) if key else audit_stack(stack, steps)
     except OperationError as error:
-        parts, digest = ["**The host could not be looked at.**", block(str(error))], "unseen"
+        parts, digest = ["**The host could not be looked at.**", failure(error)], "unseen"
         _tell(stack, parts, digest, context, steps, has_key=key is not None)
         raise
     if report.failed:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..audit import audit_stack
-from ..errors import EngineError, OperationError
+from ..errors import OperationError
 from ..machine import ready_engine
-from ..paths import LOGS
 from ..run import run_up
 from ..stack import ready_stack
 from ..steps import Steps
 from ..summary import write_root_certificate
 from .context import Context
-from .markdown import block, code, table
-from .plan import Plan
-from .reports import MARKS, audit_parts, smoke_rows
+from .markdown import code, table
+from .reports import MARKS, audit_parts, failure, smoke_rows
 from .smoke import smoke
 from .texts import closing, marker, publish, secrets_of
 
@@ -35,10 +33,10 @@ def release(stack: str, context: Context, steps: Steps, tenant: str | None = Non
         ("smoke tests", lambda: _smoke(stack, steps, tenant)),
     ]
     outcomes = [(name, *_outcome(run)) for name, run in stages]
-    failures = [f"{name}: {failure}" for name, _, failure in outcomes if failure]
+    failures = [f"{name}: {reason}" for name, _, reason in outcomes if reason]
     parts = [
         f"### {code(stack)} {'is not well' if failures else 'is up and well'}",
-        *(f"#### {MARKS[not failure]} {name}\n\n{text}" for name, text, failure in outcomes),
+        *(f"#### {MARKS[not reason]} {name}\n\n{text}" for name, text, reason in outcomes),
         closing(context),
     ]
     secrets = secrets_of(stack, ready_engine(steps))
@@ -51,17 +49,11 @@ def _outcome(run: Callable[[], Outcome]) -> Outcome:
     try:
         return run()
     except OperationError as error:
-        return block(str(error)), str(error).partition("\n")[0]
+        return failure(error), str(error).partition("\n")[0]
 
 
 def _up(stack: str, steps: Steps) -> Outcome:
-    ready = ready_stack(stack, steps)
-    try:
-        record = run_up(ready)
-    except EngineError as error:
-        told = Plan.read(LOGS / f"up-{stack}.events").record.errors
-        words = [f"{where}: {message}" if where else message for where, message in told]
-        return block("\n".join(words) or str(error)), str(error)
+    record = run_up(ready_stack(stack, steps))
     write_root_certificate(stack, record.outputs)
     rows = [
         (change.operation, code(f"{change.resource.part} {change.resource.name}"), f"{change.seconds:.1f} s")

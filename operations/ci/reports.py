@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import OperationError
+from ..run import RunFailed
 from .markdown import block, code, table
 
 if TYPE_CHECKING:
@@ -12,6 +14,14 @@ if TYPE_CHECKING:
 
 AUDIT_HEAD = ("unit", "state", "expected", "found")
 MARKS = {True: "✓", False: "✗"}
+
+
+def failure(error: OperationError) -> str:
+    """An error, with all that the engine's run said of it."""
+    if not isinstance(error, RunFailed):
+        return block(str(error))
+    told = [f"{where}: {words}" if where else words for where, words in error.record.errors]
+    return block("\n".join([*(told or [error.words]), str(error)]))
 
 
 def smoke_rows(tried: Smoke) -> list[tuple[str, str, str]]:

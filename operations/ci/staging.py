@@ -12,8 +12,8 @@ from ..parity import Comparison, compare_stacks
 from ..stack import PRODUCTION
 from ..steps import Steps
 from .context import Context
-from .markdown import block, code, details, table
-from .reports import AUDIT_HEAD, audit_rows, smoke_rows
+from .markdown import code, details, table
+from .reports import AUDIT_HEAD, audit_rows, failure, smoke_rows
 from .smoke import Smoke, smoke
 from .texts import closing, marker, publish, secrets_of
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..report import Report
 
 FILE = "staging.md"
+# What components/repository.py says where the application has a repository of its own, without this branch.
+NO_BRANCH = "has no such branch"
 
 
 def follow(branch: str | None, context: Context, steps: Steps, *, compared: bool = True) -> None:
@@ -49,7 +51,7 @@ def _take_down(branch: str, context: Context, steps: Steps) -> None:
     try:
         take_branch_down(branch, steps)
     except OperationError as error:
-        said = [f"**The copy could not be removed.** `./itqan ci sweep` tries again.\n\n{block(str(error))}"]
+        said = [f"**The copy could not be removed.** `./itqan ci sweep` tries again.\n\n{failure(error)}"]
         _tell(branch, said, [], context)
         raise
     _tell(branch, ["The pull request is closed; **nothing of the copy is left**."], [], context)
@@ -57,15 +59,21 @@ def _take_down(branch: str, context: Context, steps: Steps) -> None:
 
 def _bring_up(branch: str, context: Context, steps: Steps, compared: bool) -> None:
     from ..branch import branch_stack, bring_up
+    from ..summary import lead_browsers_to
 
     stack = branch_stack(branch)
     try:
         _, record = bring_up(branch, steps)
+        lead_browsers_to(stack, record.outputs, steps)
         tried = smoke(stack, steps)
         seen = _compared(stack, steps) if compared else audit_stack(stack, steps)
     except OperationError as error:
+        if NO_BRANCH in str(error):
+            said = "No copy: the application's repository has no branch of that name."
+            _tell(branch, [said], [], context)
+            return
         secrets = secrets_of(stack, ready_engine(steps))
-        _tell(branch, [f"**The copy did not come up.**\n\n{block(str(error))}"], secrets, context)
+        _tell(branch, [f"**The copy did not come up.**\n\n{failure(error)}"], secrets, context)
         raise
     secrets = secrets_of(stack, ready_engine(steps))
     context.output("url", str(record.outputs["url"]))

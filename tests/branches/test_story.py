@@ -64,8 +64,8 @@ def test_two_branches_at_once(here: Checkout, folder: Path) -> None:
     for run in runs:
         finished(run)
     one, two = (here.outputs(stack_of(branch)) for branch in (ONE, TWO))
-    assert one["url"] == f"https://{stack_of(ONE).removeprefix('staging-')}.itqan.localhost:8443"
-    assert two["url"] == "https://branches-two.itqan.localhost:8443"
+    assert one["domain"] == f"{stack_of(ONE).removeprefix('staging-')}.itqan.localhost"
+    assert two["domain"] == "branches-two.itqan.localhost"
     assert "one at first" in page(one, folder)
     assert "two at first" in page(two, folder)
     assert one["address"] != two["address"]
@@ -91,7 +91,7 @@ def test_the_list(here: Checkout, repository: Repository) -> None:
     table, _ = here.itqan("branch", "list")
     assert [line.split()[0] for line in table.splitlines()] == ["branch", TWO, ONE]
     place, _ = here.itqan("branch", "open", TWO)
-    assert place.splitlines()[0] == "https://branches-two.itqan.localhost:8443"
+    assert place.splitlines()[0] == here.outputs(stack_of(TWO))["url"]
 
 
 def test_a_new_database_is_seeded_once(here: Checkout) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,7 @@ def runner(folder: Path, repository: Repository, api: GitHub) -> Iterator[Runner
 def next_runner(folder: Path, repository: Repository, api: GitHub, runner: Runner) -> Runner:
     """Another one: the same files, state and passphrase, and nothing that the first one made for itself."""
     made = Checkout.make(folder / "next", repository, backend_of=runner.checkout)
-    return Runner(replace_variables(made, runner.checkout), api, folder / "next-job")
-
-
-def replace_variables(checkout: Checkout, like: Checkout) -> Checkout:
-    """A checkout with another one's backend and passphrase."""
-    return Checkout(checkout.folder, like.variables)
+    return Runner(replace(made, variables=runner.checkout.variables), api, folder / "next-job")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +128,7 @@ def test_nights_of_drift_are_one_issue(next_runner: Runner, api: GitHub) -> None
     outputs = next_runner.checkout.outputs(STACK)
     next_runner.ci("drift", STACK)
     [(state, body)] = issues()
-    assert state == "open" and "`release/env`" in body and "user" not in body
+    assert state == "open" and "`release/env`" in body and "somebody" not in body
     inside(outputs, "useradd --create-home somebody")
     next_runner.ci("drift", STACK)
     [(state, body)] = issues()
@@ -186,7 +182,7 @@ def test_a_fork_sees_units_and_nothing_else(next_runner: Runner, api: GitHub, nu
     summary = next_runner.ci(
         "preview", "prod", event=pull_request("opened", number, "main", "e" * 40, fork=True)
     )
-    assert "**Not observed.**" in summary and "**1** of 47 units differ" in summary
+    assert "**Not observed.**" in summary and re.search(r"\*\*1\*\* of \d+ units differ", summary)
     assert "`nginx/site`" in summary and "+# a line of the fork" in summary
     assert "No copy" in next_runner.ci(
         "staging", event=pull_request("opened", number, BRANCH, "e" * 40, fork=True)
@@ -205,5 +201,4 @@ def test_closed_nothing_is_left(
     assert "nothing of the copy is left" in comment(api, number, "staging")
     assert len(api.texts(number)) == 2, "one comment for the copy, one for the preview"
     assert next_runner.checkout.copies() == {}
-    assert "nothing to sweep" in next_runner.ci("sweep")
     assert "nothing to sweep" in next_runner.ci("sweep")

@@ -13,8 +13,10 @@ import pytest
 
 from components.observation import State
 from components.unit import Unit
+from operations import branch
 from operations.ci import drift as drift_module
 from operations.ci import preview, production, smoke, texts, units
+from operations.ci import staging as staging_module
 from operations.ci.context import Context, PullRequest
 from operations.ci.github import GitHub, GitHubError
 from operations.ci.markdown import BODY_LIMIT, block, code, fitted, length, masked
@@ -22,7 +24,9 @@ from operations.ci.plan import BOTH, DRIFT, PROGRAM, Plan, planned
 from operations.ci.preview import may_preview, preview_parts
 from operations.ci.smoke import Check, Smoke
 from operations.errors import ConfigurationError, OperationError
+from operations.events import Record
 from operations.report import Report
+from operations.run import RunFailed
 from operations.steps import Steps
 from settings import Settings, stack_file_config
 from tests.conftest import ROOT, VARIANTS
@@ -556,6 +560,45 @@ class TestProduction:
         text = summary.read_text()
         assert "### `prod` is not well" in text and "system: Arch" in text
         assert "| ✗ | WebSocket handshake | `404` |" in text and "| ✓ | /up | `200` |" in text
+
+
+class TestStaging:
+    @pytest.fixture
+    def told(
+        self, monkeypatch: pytest.MonkeyPatch, api: fake_github.GitHub, client: GitHub
+    ) -> Callable[[OperationError], str]:
+        """A function: the comment of a pull request whose copy does not come up for a reason."""
+
+        def tell(reason: OperationError) -> str:
+            def refuse(*_: object) -> None:
+                raise reason
+
+            monkeypatch.setattr(branch, "bring_up", refuse)
+            monkeypatch.setattr(staging_module, "ready_engine", lambda _: None)
+            monkeypatch.setattr(staging_module, "secrets_of", lambda *_: ["geheim-1"])
+            number = api.open_pull_request()
+            request = PullRequest(number, "x", "a" * 40, "b" * 40, is_fork=False, is_closed=False)
+            try:
+                staging_module.follow(None, Context(client, request), Steps())
+            finally:
+                [text] = api.texts(number)
+            return text
+
+        return tell
+
+    def test_an_application_without_that_branch_is_no_failure(
+        self, told: Callable[[OperationError], str]
+    ) -> None:
+        reason = ConfigurationError("branch x: git@host:app.git has no such branch; it has main")
+        assert "No copy: the application's repository has no branch" in told(reason)
+
+    def test_a_copy_that_does_not_come_up_is_told_with_what_the_engine_said(
+        self, told: Callable[[OperationError], str], api: fake_github.GitHub
+    ) -> None:
+        record = Record(errors=[("Nginx nginx-site", "nginx: geheim-1 is no directive")])
+        with pytest.raises(RunFailed):
+            told(RunFailed("stack staging-x is not up", record, ""))
+        assert "Nginx nginx-site: nginx: *** is no directive" in api.texts(1)[0]
 
 
 class TestSmoke:

@@ -112,6 +112,7 @@ def test_a_repository_that_does_not_answer_costs_no_maintenance(
     done = tool("deploy", "main", "f" * 40)
     assert done.returncode != 0
     assert "failed in step 3, fetch main" in done.stderr
+    assert f"commit {'f' * 40} is no longer in the repository: main was pushed anew" in done.stderr
     assert not (tmp_path / "calls").exists()
 
 

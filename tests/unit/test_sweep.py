@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import branches, paths, waiting
+from operations import branch, branches, paths, waiting
 from operations.copies import Copy, Row, age_words, table
 from operations.engine import Engine
 from operations.errors import OperationError
@@ -23,9 +23,9 @@ from operations.trace import write_trace
 HEADS = {"main": "a" * 40}
 
 
-def copy(branch: str, age: float) -> Copy:
+def copy(name: str, age: float) -> Copy:
     """A copy that was brought up some seconds ago."""
-    return Copy(f"staging-{branch}", branch, "id", time.time() - age, {})
+    return Copy(f"staging-{name}", name, "id", time.time() - age, {})
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,21 @@ def test_a_lock_file_that_is_gone_is_made_anew() -> None:
         waiting.lock_file("x").unlink()
         with waiting.one_at_a_time("x", Steps(), "works"):
             assert waiting.is_taken("x")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("has_image", "is_alone"), [([True], False), ([False, False], True), ([False, True], False)]
+)
+def test_the_first_images_are_built_once(
+    monkeypatch: pytest.MonkeyPatch, has_image: list[bool], is_alone: bool
+) -> None:
+    """Alone while there is none; whoever waited for them goes on beside the others."""
+    answers = iter(has_image)
+    monkeypatch.setattr(branch, "_has_server_image", lambda: next(answers))
+    with branch._images(Steps()):
+        assert waiting.is_taken("images") is is_alone
+    assert not waiting.is_taken("images")
 
 
 def test_a_trace(tmp_path: Path) -> None:
