@@ -228,7 +228,10 @@ def _is_seeded(settings: Settings) -> bool:
 
 
 def _seeds() -> Unit:
-    """The application's seeds in a copy's database, once: where its first migrations made it (release.sh)."""
+    """The application's seeds in a copy's database, once, after its first migrations (release.sh).
+
+    The release sees to it itself; what it owes after it was killed in between is paid here.
+    """
     return Unit(
         name="release/seeds",
         probe="probe_seeds",

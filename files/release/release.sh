@@ -245,6 +245,7 @@ deploy() {
     step 6 "migrate"
     note_seeds
     artisan migrate --force
+    if [ -e /etc/itqan/seeds-due ]; then seed; fi
     step 7 "clear and cache configuration, routes, views"
     cache_everything
     step 8 "queue:restart"
