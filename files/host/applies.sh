@@ -48,7 +48,7 @@ loaded_now() { [ "$(probe_loaded "$@")" = "loaded $1 current" ]; }
 # when it is told to reload. Only with process_control_timeout, and only if it has read the file that says so.
 note_patience() {
     PATIENT=no
-    if ! [ -e "$FPM_CONF" ] && "$1" -tt 2>&1 | grep -q 'process_control_timeout = [1-9]' && [ "$(probe_reloaded "$2" "$3")" = "loaded $2 current" ]; then
+    if ! [ -e /run/itqan-fpm.conf ] && "$1" -tt 2>&1 | grep -q 'process_control_timeout = [1-9]' && [ "$(probe_reloaded "$2" "$3")" = "loaded $2 current" ]; then
         PATIENT=yes
     fi
 }
