@@ -53,6 +53,21 @@ class Typist:
         """A key by itself."""
         os.write(self._terminal, key.encode())
 
+    def insists(self, key: str, text: str) -> None:
+        """Presses a key, once a second, until `text` is on the screen.
+
+        Python does not see a Ctrl-C that comes between its prompt and its reading; whoever sits there presses
+        it again.
+        """
+        deadline = time.monotonic() + PATIENCE
+        self.presses(key)
+        while text not in self.shown[self._read :]:
+            if not select.select([self._terminal], [], [], 1.0)[0] and time.monotonic() < deadline:
+                self.presses(key)
+                continue
+            assert self._more(deadline), f"{text!r} is not on the screen:\n{self.shown}"
+        self._read = self.shown.index(text, self._read) + len(text)
+
     def status(self) -> int:
         """The exit status, once the program is done."""
         deadline = time.monotonic() + PATIENCE

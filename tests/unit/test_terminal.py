@@ -66,7 +66,6 @@ def test_the_ways_to_leave(asked: Typist, key: str, status: int, said: str, at: 
         if at != "port: ":
             asked.types("22")
             asked.sees(at)
-        asked.presses(key)
-        asked.sees(said)
+        asked.insists(key, said)
         assert asked.status() == status
     assert "Traceback" not in asked.shown

@@ -71,8 +71,7 @@ def test_a_host_key_that_is_not_confirmed_is_not_stored(asked: Vps) -> None:
 def test_ctrl_c_stores_nothing(asked: Vps) -> None:
     with init(asked) as person:
         answer_the_place(person, asked)
-        person.presses(CTRL_C)
-        person.sees("itqan: interrupted")
+        person.insists(CTRL_C, "itqan: interrupted")
         assert person.status() == 130
     assert "hostKey" not in asked.file.read_text()
 
