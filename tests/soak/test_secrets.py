@@ -35,10 +35,9 @@ from tests.sentinel import (
     needles,
     sampled,
 )
-
-from .conftest import Vps
-from .hoster import Hoster
-from .load import Load
+from tests.vps.conftest import Vps
+from tests.vps.hoster import Hoster
+from tests.vps.load import Load
 
 STACK = "vps-secrets"
 DOMAIN = "itqan.test"
