@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -421,12 +420,14 @@ def _compare_facts(merged: Mapping[str, Any], host: Host) -> list[Difference]:
 
 def _compare_known_hosts(merged: Mapping[str, Any], host: Host) -> list[Difference]:
     """The git server's keys that the host knows and the settings do not, whatever the server is called."""
+    from components.surroundings import fingerprint
+
     says: Sequence[str] = at(merged, KNOWN_HOSTS) or []
     known = {_key_words(line) for line in says}
     further = [line for line in host.known_hosts if _key_words(line) not in known]
     if not further:
         return []
-    has = ", ".join(f"{kind} {_fingerprint(key)}" for kind, key in map(_key_words, further))
+    has = ", ".join(f"{kind} {fingerprint(key)}" for kind, key in map(_key_words, further))
     text = f"{len(says)} lines" if says else ABSENT
     return [Difference("host", KNOWN_HOSTS, text, has, lines=[*says, *further])]
 
@@ -436,9 +437,3 @@ def _key_words(line: str) -> tuple[str, str]:
     words = line.split()
     kind, key = words[2:4] if line.startswith("@") else words[1:3]
     return kind, key
-
-
-def _fingerprint(key: str) -> str:
-    """As `ssh-keygen -l` shows it."""
-    digest = hashlib.sha256(base64.b64decode(key)).digest()
-    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"

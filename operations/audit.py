@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import hosts
 from .engine import Engine
-from .errors import ConfigurationError, EngineError
+from .errors import ConfigurationError, NoSuchStack
 from .machine import ready_engine
 from .paths import ROOT, stack_file
 from .report import Report
@@ -103,9 +103,7 @@ def _settings(name: str, values: Callable[[], dict[str, object]]) -> Settings:
         return load(name, values(), ROOT)
     except SettingsError as error:
         raise unusable(name, error.problems) from None
-    except EngineError as error:
-        if "no stack named" not in str(error):
-            raise
+    except NoSuchStack:
         file = stack_file(name).name
         raise ConfigurationError(
             f"stack {name} has no state, which {file} is read with; type: ./itqan preview --stack {name}"

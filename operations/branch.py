@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from .branches import derive, forget_branch, ready_branch, require_of_branch
 from .daemon import Daemon
 from .down import take_down
-from .engine import Engine
-from .errors import EngineError, OperationError
+from .engine import NO_STACK, Engine
+from .errors import EngineError, NoSuchStack, OperationError
 from .events import Record
 from .interrupted import Busy, is_locked
 from .labels import PROJECT_LABEL
@@ -32,7 +32,7 @@ ATTEMPTS = 3
 PASSING = {
     "Pool overlaps": "another copy took the network meanwhile",
     "is no longer in the repository": "the branch was pushed anew meanwhile",
-    "no stack named": "the copy was taken down from another machine",
+    NO_STACK: "the copy was taken down from another machine",
 }
 SERVER_IMAGE = "itqan-server:"
 # Seconds to wait for another run of the same stack, and between two looks.
@@ -129,9 +129,7 @@ def places(branch: str, steps: Steps) -> str:
     name = branch_stack(branch)
     try:
         outputs = json.loads(engine.call("stack", "output", "--json", "--stack", name))
-    except EngineError as error:
-        if "no stack named" not in str(error):
-            raise
+    except NoSuchStack:
         outputs = {}
     if not outputs.get("rootCertificate"):
         raise OperationError(f"the copy of {branch} is not up; type: ./itqan branch up {branch}")

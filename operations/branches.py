@@ -18,7 +18,7 @@ from typing import Any
 from .authority import shared_authority
 from .daemon import Daemon
 from .engine import Engine
-from .errors import ConfigurationError, DockerError, EngineError
+from .errors import ConfigurationError, DockerError, EngineError, NoSuchStack
 from .interrupted import recover
 from .labels import stack_label
 from .paths import BRANCHES, ROOT, branch_file, is_derived, own_file
@@ -52,7 +52,7 @@ class Marks:
 
 
 def read_marks(stack: str, engine: Engine) -> Marks:
-    """The marks of a stack's state. Raises EngineError when there is no such stack."""
+    """The marks of a stack's state. Raises NoSuchStack when there is none."""
     tags = json.loads(engine.call("stack", "tag", "ls", "--json", "--stack", stack))
     return Marks(tags.get(BRANCH_TAG), tags.get(DOCKER_TAG))
 
@@ -65,9 +65,7 @@ def branch_of(stack: str, engine: Engine) -> str | None:
         return str(branch)
     try:
         return read_marks(stack, engine).branch
-    except EngineError as error:
-        if "no stack named" not in str(error):
-            raise
+    except NoSuchStack:
         return None
 
 
@@ -105,9 +103,7 @@ def require_of_branch(stack: str, branch: str, engine: Engine) -> None:
     _require_free_name(stack, branch)
     try:
         marks = read_marks(stack, engine)
-    except EngineError as error:
-        if "no stack named" not in str(error):
-            raise
+    except NoSuchStack:
         return
     _require_marks(marks, stack, branch, engine)
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from .branches import BRANCH_TAG, DOCKER_TAG
 from .daemon import Daemon
 from .engine import Engine
-from .errors import EngineError
+from .errors import NoSuchStack
 from .labels import stack_label
 from .paths import own_file
 from .stack import STAGING
@@ -80,9 +80,7 @@ def _copy(listed: Mapping[str, Any], engine: Engine) -> Copy | None:
     try:
         tags = json.loads(engine.call("stack", "tag", "ls", "--json", "--stack", name))
         outputs = json.loads(engine.call("stack", "output", "--json", "--stack", name))
-    except EngineError as error:
-        if "no stack named" not in str(error):
-            raise
+    except NoSuchStack:
         return None
     updated = datetime.fromisoformat(listed["lastUpdate"].replace("Z", "+00:00")).timestamp()
     return Copy(

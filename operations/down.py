@@ -9,7 +9,7 @@ from .branches import derive_if_branch, forget_branch
 from .daemon import Daemon
 from .edge import tidy, unregister
 from .engine import Engine
-from .errors import ConfigurationError, EngineError, OperationError
+from .errors import ConfigurationError, EngineError, NoSuchStack, OperationError
 from .interrupted import recover
 from .labels import PROJECT_LABEL, stack_label
 from .machine import ready_engine
@@ -18,8 +18,6 @@ from .stack import own_configuration
 from .steps import Steps
 from .summary import root_certificate_file
 
-# What the engine says of a stack that it does not know.
-MISSING = "no stack named"
 REMOVALS = {
     "containers": "docker rm --force",
     "networks": "docker network rm",
@@ -36,9 +34,7 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
     engine = ready_engine(steps)
     try:
         engine.call("stack", "--stack", stack, "--show-name")
-    except EngineError as error:
-        if MISSING not in str(error):
-            raise
+    except NoSuchStack:
         steps.say(f"  there is no stack {stack}")
     else:
         derive_if_branch(stack, engine, steps)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import EngineError
+from .errors import EngineError, NoSuchStack
 from .paths import ROOT
 
+NO_STACK = "no stack named"
 WRONG_PASSPHRASE = "incorrect passphrase"
 PASSPHRASE_HINT = (
     "\n  Pulumi.<stack>.yaml was encrypted with another passphrase; put that one into .itqan/passphrase,"
@@ -34,7 +35,7 @@ class Engine:
     def call(self, *arguments: str, stdin: str = "", directory: Path = ROOT) -> str:
         """Standard output of `pulumi ARGUMENTS`, run in a project's folder.
 
-        Raises EngineError with its own words when it fails.
+        Raises EngineError with its own words when it fails, NoSuchStack when it does not know the stack.
         """
         result = subprocess.run(
             [self.path, *arguments, "--non-interactive"],
@@ -48,7 +49,8 @@ class Engine:
         if result.returncode:
             words = _words(result.stderr or result.stdout)
             hint = PASSPHRASE_HINT if WRONG_PASSPHRASE in words else ""
-            raise EngineError(f"pulumi {' '.join(arguments[:2])}: {words}{hint}")
+            kind = NoSuchStack if NO_STACK in words else EngineError
+            raise kind(f"pulumi {' '.join(arguments[:2])}: {words}{hint}")
         return result.stdout
 
 

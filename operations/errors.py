@@ -19,5 +19,9 @@ class EngineError(OperationError):
     """The Pulumi engine reported a failure."""
 
 
+class NoSuchStack(EngineError):
+    """The backend has no state of that stack."""
+
+
 class DockerError(OperationError):
     """The Docker daemon cannot be used, or refused a request."""
