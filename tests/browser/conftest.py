@@ -7,22 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from operations.page import page
-from operations.prepare.browser import find_browser
+from tests.chromium import chromium
 
 from .sample import FACTS, NOTES, ROWS
-
-# Nothing but the report: no graphics card, no first-run pages, no talk with anybody.
-FLAGS = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="session")
@@ -37,18 +27,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium with a profile of its own, which Playwright makes and removes."""
-    path = find_browser()
-    if path is None:
-        pytest.fail("no Chromium or Chrome on PATH; `./itqan test browser` installs it on Debian")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=path,
-            # Its sandbox needs user namespaces, which root in a container has not; the page is our own file.
-            chromium_sandbox=False,
-            args=FLAGS,
-        )
+    with chromium("browser") as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 
 from .copy import ROOT, Copy, docker_names, edited, itqan, outputs, poll, pulumi
+from .faults import kill, start_up
 
 SITE = ROOT / "files/nginx/site.conf.j2"
 
@@ -131,16 +130,9 @@ def test_a_killed_run_is_continued_by_the_next(copy: Copy) -> None:
     """kill -9 of a run that makes the server anew: its lock and what it half made are cleared up."""
     subprocess.run(["docker", "rm", "-f", copy.outputs["container"]], check=True, capture_output=True)
     pulumi("refresh", "--yes", "--skip-preview", "--stack", copy.stack)
-    run = subprocess.Popen(
-        [str(ROOT / "itqan"), "up", "--stack", copy.stack],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    run = start_up(copy.stack)
     poll(lambda: copy.outputs["container"] in docker_names(copy.stack, "containers"), 60, "the new container")
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    kill(run)
     said = itqan("up", "--stack", copy.stack)
     assert "was killed: clearing up" in said.stdout + said.stderr
     assert copy.get("/up").status == 200

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext
 
 from operations.opening import AUTHORITY_FILE, trust
-from operations.prepare.browser import find_browser
-from tests.browser.conftest import FLAGS
+from tests.chromium import chromium
 from tests.e2e.copy import ROOT, Copy, itqan, outputs
 
 from .traffic import Traffic
@@ -69,19 +68,8 @@ def second(traffic: Traffic, open_page: Watched) -> Iterator[Copy]:
 @contextmanager
 def browser_at_home(home: Path) -> Iterator[BrowserContext]:
     """Chromium of a person whose home folder is `home`; no error of a certificate is ignored."""
-    path = find_browser()
-    if path is None:
-        pytest.fail("no Chromium or Chrome on PATH; `./itqan test edge` installs it on Debian")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=path,
-            # Its sandbox needs user namespaces, which root in a container has not.
-            chromium_sandbox=False,
-            args=FLAGS,
-            env={**os.environ, "HOME": str(home)},
-        )
+    with chromium("edge", **{**os.environ, "HOME": str(home)}) as launched:
         yield launched.new_context()
-        launched.close()
 
 
 @pytest.fixture(scope="session")

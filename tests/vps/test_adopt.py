@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from components.sample import sample_repository
 from settings import stack_file_config
 from tests.e2e.copy import ROOT, itqan, poll, pulumi
+from tests.e2e.faults import kill, start_up
 
 from .conftest import Vps, pointed_at
 from .hoster import Hoster, Server
@@ -361,16 +360,9 @@ def test_a_hand_over_of_fpm_that_is_killed_is_finished_by_the_next_run(by_hand: 
     server.bash(f"sed -i '/process_control_timeout/d' {pool}; systemctl restart php8.4-fpm")
     with load_on(server) as load:
         poll(lambda: load.answers["200"] > 20, 30, "the site answers")
-        run = subprocess.Popen(
-            [str(ROOT / "itqan"), "up", "--stack", by_hand.stack],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        run = start_up(by_hand.stack)
         server.bash(KILLED[moment])
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+        kill(run)
         assert server.bash("ls /run/itqan-fpm.pid")
         by_hand.up()
         answered = load.answers["200"]
