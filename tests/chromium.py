@@ -25,6 +25,9 @@ FLAGS = (
 def chromium(tier: str, **environment: str) -> Iterator[Browser]:
     """Chromium with a profile of its own, which Playwright makes and removes.
 
+    While it runs, the thread has Playwright's event loop: no other browser starts, and no `asyncio.run`. So a
+    fixture of it ends with its module, before the next tier begins.
+
     Arguments: `tier`, whose preparation installs it; `environment`, its whole environment, where not ours.
     """
     path = find_browser()

@@ -35,21 +35,21 @@ def copy_behind_the_edge(stack: str) -> Iterator[Copy]:
         file.unlink()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def first() -> Iterator[Copy]:
     """The copy that stays while the other one comes and goes."""
     with copy_behind_the_edge(STACKS[0]) as copy:
         yield copy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def traffic(first: Copy) -> Iterator[Traffic]:
     """Requests to the first copy, one after the other, from before the second one came."""
     with Traffic(first) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_page(first: Copy, trusting: BrowserContext) -> Watched:
     """A page of the first copy, open from before the second one came."""
     page = Watched(trusting, first.outputs["url"])
@@ -57,7 +57,7 @@ def open_page(first: Copy, trusting: BrowserContext) -> Watched:
     return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def second(traffic: Traffic, open_page: Watched) -> Iterator[Copy]:
     """The copy that comes and goes."""
     assert not traffic.failed and not open_page.closed
@@ -72,7 +72,7 @@ def browser_at_home(home: Path) -> Iterator[BrowserContext]:
         yield launched.new_context()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trusting(first: Copy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """A browser of somebody who typed the lines for Chromium, and nothing else."""
     home = tmp_path_factory.mktemp("home")

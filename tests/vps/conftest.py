@@ -125,6 +125,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert make
     file = tmp_path_factory.mktemp("login") / "id_ed25519"
     file.write_text(make())
+    file.chmod(0o600)  # ssh takes no key that others can read
     assert public_key(file.read_text())
     return file
 
