@@ -48,10 +48,11 @@ def image() -> Iterator[str]:
 def archives(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """The archives, served on this machine's address in Docker's default network."""
     folder = tmp_path_factory.mktemp("archive")
-    gateway = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
     workshop = f"{PREFIX}-workshop"
     docker("run", "-d", "--name", workshop, "-v", f"{folder}:/work", image)
     try:
+        # of a container: a daemon that has just made its network does not show the gateway there
+        gateway = docker("inspect", workshop, "-f", "{{.NetworkSettings.Networks.bridge.Gateway}}")
         archive = Archive(workshop, folder, gateway)
         yield archive
         archive.close()
