@@ -80,9 +80,11 @@ def new_commits(checkout: Checkout, repository: Repository, folder: Path, runs: 
 def shown(made: Round) -> str:
     """A round as a line."""
     last, middle = max(made.seconds), statistics.median(made.seconds)
-    return (
-        f"{made.count} at once: all after {last:.1f} s ({last / made.count:.1f} s a copy), "
-        f"median {middle:.1f} s, memory of a copy {statistics.mean(made.memory):.0f} MB, of all {sum(made.memory):.0f} MB"
+    return "\n  ".join(
+        (
+            f"{made.count} at once: the last answers after {last:.1f} s, the median after {middle:.1f} s;",
+            f"memory of a copy {statistics.mean(made.memory):.0f} MB, of all {sum(made.memory):.0f} MB",
+        )
     )
 
 
