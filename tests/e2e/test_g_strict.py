@@ -294,9 +294,13 @@ def test_a_run_that_dies_with_such_rules_is_undone_by_the_timer(strict: Copy) ->
     strict.bash(
         "sed 's/dport 22 /dport 2222 /' /etc/itqan/firewall.nft >/run/locked-out\n"
         "owner=$(sed -n 's/^stack //p' /etc/itqan/stack)\n"
-        "setsid /usr/local/sbin/itqan-converge \"$owner\" hardening/firewall 'echo no' yes "
-        "'load_firewall /etc/itqan/firewall.nft 2222 15' </run/locked-out 2>/run/locked-out.said &\n"
-        "until grep -q 'firewall: loaded' /run/locked-out.said; do sleep 0.1; done\n"
+        "length=$(stat -c %s /run/locked-out)\n"
+        'ITQAN_SESSION=own setsid /usr/local/sbin/itqan-converge "$owner" hardening/firewall "$length" '
+        "'echo no' yes 'load_firewall /etc/itqan/firewall.nft 2222 15' "
+        "</run/locked-out 2>/run/locked-out.said &\n"
+        "for _ in {1..300}; do\n"
+        "    if grep -q 'firewall: loaded' /run/locked-out.said; then break; fi; sleep 0.1\n"
+        "done\n"
         "kill -9 -- -$!"
     )
     assert not is_open(strict.outputs["address"], 22)
