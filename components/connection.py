@@ -69,6 +69,20 @@ class Target:
             private_key=pulumi.Output.secret(self.side.endpoint.private_key),
             host_key=self.side.endpoint.host_key,
             dial_error_limit=DIAL_ERRORS,
+            proxy=self._proxy(),
+        )
+
+    def _proxy(self) -> remote.ProxyConnectionArgs | None:
+        """The Docker host of a copy, through which its container is reached; None: it is this machine."""
+        through = self.side.endpoint.proxy
+        if through is None:
+            return None
+        return remote.ProxyConnectionArgs(
+            host=through.host,
+            port=float(through.port),
+            user=through.user,
+            private_key=pulumi.Output.secret(through.private_key),
+            host_key=through.host_key,
         )
 
     def _command(
