@@ -80,12 +80,15 @@ def prepared_stamp(name: str) -> Stamp:
     return Stamp(f"stack-{name}", [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "settings").glob("*.py")])
 
 
-def image_is_there(facts: Mapping[str, str]) -> bool:
-    """Whether Docker still has the image of a copy: one request."""
+def image_is_there(facts: Mapping[str, str], daemon: Daemon | None = None) -> bool:
+    """Whether Docker still has the image of a copy: one request.
+
+    Arguments: `daemon`, another one than this machine's.
+    """
     if facts["target"] != "docker":
         return True
     try:
-        return Daemon().has_image(facts["image"])
+        return (daemon or Daemon()).has_image(facts["image"])
     except OSError:
         return False
 
@@ -140,15 +143,18 @@ def open_state(name: str, engine: Engine, steps: Steps) -> None:
     stamp.write({})
 
 
-def prepare_copy(name: str, engine: Engine, steps: Steps, file: Path | None = None) -> str:
+def prepare_copy(
+    name: str, engine: Engine, steps: Steps, file: Path | None = None, daemon: Daemon | None = None
+) -> str:
     """Docker and the base image of a copy; notes in its configuration what was chosen. Returns the image.
 
-    Arguments: `file`, another configuration file than the stack's own.
+    Arguments: `file`, another configuration file than the stack's own; `daemon`, another one than this
+    machine's.
     """
     from .prepare.docker import ensure_docker
     from .prepare.image import choose_base, ensure_image
 
-    daemon = ensure_docker(steps)
+    daemon = daemon or ensure_docker(steps)
     own = _own_values(file or stack_file(name))
     image = (own.get("staging") or {}).get("image")
     if image:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from .branches import backend_digest, derive, docker_id, forget_branch
 from .copies import Copy, age_words, found_copies
 from .daemon import Daemon
+from .docker_hosts import has_login, project_hosts
 from .down import take_down
 from .edge import tidy
 from .engine import Engine
@@ -19,6 +20,7 @@ from .machine import ready_engine
 from .paths import BRANCHES, ROOT
 from .stack import own_configuration
 from .steps import Steps
+from .tunnel import tunnels
 from .waiting import is_taken, lock_file, one_at_a_time
 
 # Seconds that a state may be without containers: a run makes the state first.
@@ -37,10 +39,11 @@ class Removal:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep removes, and what it leaves although it looks like something to remove, with why."""
+    """What a sweep removes, what it leaves although it looks like something to remove, and where."""
 
     removals: Sequence[Removal]
     left: Sequence[str]
+    daemons: Sequence[Daemon] = ()
 
 
 def look(steps: Steps) -> Sweep:
@@ -49,15 +52,36 @@ def look(steps: Steps) -> Sweep:
     Raises ConfigurationError when the repository does not answer or has no branch at all, DockerError when
     Docker does not.
     """
-    engine, daemon = ready_engine(steps), Daemon()
-    here = docker_id(daemon)
+    engine = ready_engine(steps)
+    daemons = _daemons(steps)
     # Docker first: what a run makes after this look has its state in the next one.
-    objects = _objects(daemon, f"{BACKEND_KEY}={backend_digest(engine)}")
+    label = f"{BACKEND_KEY}={backend_digest(engine)}"
+    objects = [found for daemon in daemons.values() for found in _objects(daemon, label)]
     copies = found_copies(engine)
-    removals, left = _copies(copies, objects, engine, here, steps)
+    removals, left = _copies(copies, objects, engine, set(daemons), steps)
     known = {copy.stack for copy in copies}
-    orphans = [_orphan(found, daemon) for found in objects if found.stack not in known]
-    return Sweep([*removals, *orphans, *_files(known)], left)
+    orphans = [_orphan(found) for found in objects if found.stack not in known]
+    return Sweep([*removals, *orphans, *_files(known)], left, list(daemons.values()))
+
+
+def _daemons(steps: Steps) -> dict[str, Daemon]:
+    """The Docker daemons to sweep, by what they call themselves: this machine's, the further hosts'.
+
+    Where copies are on further hosts only, this machine needs none. Says which hosts do not answer. A machine
+    that has never worked with those hosts has no login yet: `branch list` or `branch up` gets it.
+    """
+    hosts = project_hosts()
+    if hosts and not has_login():
+        steps.say("  further Docker hosts are not swept: type ./itqan branch list first, which logs in there")
+        hosts = []
+    found, silent = tunnels(hosts)
+    for error in silent:
+        steps.say(f"  not swept: {error}")
+    here = Daemon()
+    daemons = [one.daemon for one in found]
+    if not found or here.answers():
+        daemons.append(here)
+    return {docker_id(daemon): daemon for daemon in daemons}
 
 
 def carry_out(sweep: Sweep, steps: Steps) -> list[str]:
@@ -69,7 +93,8 @@ def carry_out(sweep: Sweep, steps: Steps) -> list[str]:
             removal.remove()
         except OperationError as error:
             failed.append(f"{removal.what}: {error}")
-    tidy(Daemon(), steps)
+    for daemon in sweep.daemons:
+        tidy(daemon, steps)
     return failed
 
 
@@ -82,11 +107,14 @@ class _Object:
     id: str
     name: str
     stack: str
+    daemon: Daemon
 
 
 def _objects(daemon: Daemon, label: str) -> list[_Object]:
     return [
-        _Object(kind, options, found.get("Id") or found["Name"], _name(found), found["Labels"][STACK_KEY])
+        _Object(
+            kind, options, found.get("Id") or found["Name"], _name(found), found["Labels"][STACK_KEY], daemon
+        )
         for kind, options in KINDS
         for found in daemon.objects(kind, label)
     ]
@@ -96,15 +124,15 @@ def _name(found: Mapping[str, Any]) -> str:
     return str(found.get("Name") or found["Names"][0].lstrip("/"))
 
 
-def _orphan(found: _Object, daemon: Daemon) -> Removal:
+def _orphan(found: _Object) -> Removal:
     def remove() -> None:
-        daemon.checked("DELETE", f"/{found.kind}/{quote(found.id)}{found.options}")
+        found.daemon.checked("DELETE", f"/{found.kind}/{quote(found.id)}{found.options}")
 
     return Removal(f"{found.kind[:-1]} {found.name}", f"no state knows stack {found.stack}", remove)
 
 
 def _copies(
-    copies: Sequence[Copy], objects: Sequence[_Object], engine: Engine, here: str, steps: Steps
+    copies: Sequence[Copy], objects: Sequence[_Object], engine: Engine, reached: set[str], steps: Steps
 ) -> tuple[list[Removal], list[str]]:
     """The copies to remove, and those that are left alone for a reason."""
     known = [copy for copy in copies if copy.branch]
@@ -118,8 +146,9 @@ def _copies(
         why = _why(copy, heads, ttl, has_containers=copy.stack in running)
         if not why:
             continue
-        if copy.docker not in (None, here):
-            left.append(f"stack {copy.stack} ({why}): it is on another Docker host, daemon {copy.docker}")
+        if copy.docker not in (None, *reached):
+            where = copy.host or f"another Docker host, daemon {copy.docker}"
+            left.append(f"stack {copy.stack} ({why}): it is on {where}")
         elif is_taken(copy.stack):
             left.append(f"stack {copy.stack} ({why}): a run works on it")
         else:
