@@ -39,12 +39,12 @@ exec cat
 """
 # What ssh says, and what that means; else its own words are shown.
 REASONS = (
+    ("invalid format", "ssh cannot read itqan:dockerPrivateKey: it has to be a key in OpenSSH format"),
+    ("error in libcrypto", "ssh cannot read itqan:dockerPrivateKey: it has to be a key in OpenSSH format"),
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", "it shows another host key than the pinned one; {pinned}"),
     ("Host key verification failed", "it shows another host key than the pinned one; {pinned}"),
     ("no matching host key type", "it has no host key of the pinned one's kind; {pinned}"),
     ("Permission denied", "it does not let the key of itqan:dockerPrivateKey in; {let_in}"),
-    ("invalid format", "ssh cannot read itqan:dockerPrivateKey: it has to be a key in OpenSSH format"),
-    ("error in libcrypto", "ssh cannot read itqan:dockerPrivateKey: it has to be a key in OpenSSH format"),
 )
 PINNED = "do not go on before you know why. The pinned one is its hostKey in itqan:staging.docker"
 
