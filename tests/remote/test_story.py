@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import urllib3
+import yaml
 
 from settings import stack_of
 from tests.branches.project import Checkout, Repository, docker_names
@@ -76,17 +77,12 @@ def here(folder: Path, repository: Repository, small: DockerHost, big: DockerHos
 
 
 def name(checkout: Checkout, docker: list[dict[str, str]]) -> None:
-    """Names the Docker hosts in Pulumi.staging.yaml."""
-    checkout.configure("staging", {"edge": EDGE, "docker": docker, **chosen_before(checkout)})
-
-
-def chosen_before(checkout: Checkout) -> dict[str, str]:
-    """What a run has noted beside them: the base images."""
-    import yaml
-
-    values = yaml.safe_load((checkout.folder / "Pulumi.staging.yaml").read_text())["config"]
-    noted = values.get("itqan:staging") or {}
-    return {key: noted[key] for key in ("image", "registrarImage") if key in noted}
+    """Names the Docker hosts in Pulumi.staging.yaml, beside what runs have noted there."""
+    file = checkout.folder / "Pulumi.staging.yaml"
+    document = yaml.safe_load(file.read_text())
+    staging = document["config"].setdefault("itqan:staging", {})
+    staging.update({"edge": EDGE, "docker": docker})
+    file.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 
 def last_line(said: str) -> str:
@@ -224,14 +220,14 @@ def test_a_sweep_goes_there(
     assert here.copies() == {}
 
 
-def test_no_connection_is_left(folder: Path) -> None:
+def test_no_connection_is_left() -> None:
     """What the commands opened has ended with them."""
     deadline = time.monotonic() + 10
-    while left := _connections(folder):
+    while left := _connections():
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
 
 
-def _connections(folder: Path) -> list[str]:
+def _connections() -> list[str]:
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if " ssh -F /dev/null " in line and "deploy" in line]
