@@ -71,8 +71,8 @@ def forget_stack(name: str) -> None:
 
 
 def state_stamp(name: str) -> Stamp:
-    """The note that the stack's state exists in the backend that the environment names."""
-    return Stamp(f"state-{name}", [])
+    """The note that the stack's state exists in the backend that the environment or Pulumi.yaml names."""
+    return Stamp(f"state-{name}", [ROOT / "Pulumi.yaml"])
 
 
 def prepared_stamp(name: str) -> Stamp:
