@@ -53,19 +53,27 @@ def look(steps: Steps) -> Sweep:
     Docker does not.
     """
     engine = ready_engine(steps)
-    daemons = _daemons(steps)
+    reached = _reached(steps)
     # Docker first: what a run makes after this look has its state in the next one.
     label = f"{BACKEND_KEY}={backend_digest(engine)}"
-    objects = [found for daemon in daemons.values() for found in _objects(daemon, label)]
+    objects = [found for daemon in reached.daemons.values() for found in _objects(daemon, label)]
     copies = found_copies(engine)
-    removals, left = _copies(copies, objects, engine, set(daemons), steps)
+    removals, left = _copies(copies, objects, engine, reached, steps)
     known = {copy.stack for copy in copies}
     orphans = [_orphan(found) for found in objects if found.stack not in known]
-    return Sweep([*removals, *orphans, *_files(known)], left, list(daemons.values()))
+    return Sweep([*removals, *orphans, *_files(known)], left, list(reached.daemons.values()))
 
 
-def _daemons(steps: Steps) -> dict[str, Daemon]:
-    """The Docker daemons to sweep, by what they call themselves: this machine's, the further hosts'.
+@dataclass(frozen=True)
+class _Reached:
+    """The Docker daemons that answer, by what they call themselves, and the addresses of further hosts."""
+
+    daemons: Mapping[str, Daemon]
+    addresses: frozenset[str]
+
+
+def _reached(steps: Steps) -> _Reached:
+    """What there is to sweep: this machine's Docker, and that of the further hosts that answer.
 
     Where copies are on further hosts only, this machine needs none. Says which hosts do not answer. A machine
     that has never worked with those hosts has no login yet: `branch list` or `branch up` gets it.
@@ -81,7 +89,9 @@ def _daemons(steps: Steps) -> dict[str, Daemon]:
     daemons = [one.daemon for one in found]
     if not found or here.answers():
         daemons.append(here)
-    return {docker_id(daemon): daemon for daemon in daemons}
+    return _Reached(
+        {docker_id(daemon): daemon for daemon in daemons}, frozenset(one.host.address for one in found)
+    )
 
 
 def carry_out(sweep: Sweep, steps: Steps) -> list[str]:
@@ -132,11 +142,14 @@ def _orphan(found: _Object) -> Removal:
 
 
 def _copies(
-    copies: Sequence[Copy], objects: Sequence[_Object], engine: Engine, reached: set[str], steps: Steps
+    copies: Sequence[Copy], objects: Sequence[_Object], engine: Engine, reached: _Reached, steps: Steps
 ) -> tuple[list[Removal], list[str]]:
     """The copies to remove, and those that are left alone for a reason."""
     known = [copy for copy in copies if copy.branch]
     left = [f"stack {copy.stack}: its state names no branch" for copy in copies if not copy.branch]
+    silent = [copy for copy in known if copy.host and copy.host not in reached.addresses]
+    left += [f"stack {copy.stack}: its Docker host {copy.host} is not reached" for copy in silent]
+    known = [copy for copy in known if copy not in silent]
     if not known:
         return [], left
     ttl, heads = _rules(known[0], engine, steps)
@@ -146,9 +159,8 @@ def _copies(
         why = _why(copy, heads, ttl, has_containers=copy.stack in running)
         if not why:
             continue
-        if copy.docker not in (None, *reached):
-            where = copy.host or f"another Docker host, daemon {copy.docker}"
-            left.append(f"stack {copy.stack} ({why}): it is on {where}")
+        if copy.docker not in (None, *reached.daemons):
+            left.append(f"stack {copy.stack} ({why}): it is on another Docker host, daemon {copy.docker}")
         elif is_taken(copy.stack):
             left.append(f"stack {copy.stack} ({why}): a run works on it")
         else:

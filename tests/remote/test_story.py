@@ -196,6 +196,7 @@ def test_a_host_that_is_down_is_one_line(here: Checkout, big: DockerHost) -> Non
         assert f"Docker host {big.address}: ssh: connect to host" in said
         _, said = here.itqan("branch", "sweep", "--dry-run")
         assert f"not swept: Docker host {big.address}: ssh: connect to host" in said
+        assert f"left alone: stack {stack_of(ONE)}: its Docker host {big.address} is not reached" in said
     finally:
         big.run("/usr/sbin/sshd")
 
