@@ -39,7 +39,11 @@ def opening_words(outputs: Mapping[str, Any], file: Path = AUTHORITY_FILE) -> st
 def _way(outputs: Mapping[str, Any]) -> str:
     """How a browser on this machine gets to a copy on another Docker host; empty where it just does."""
     line = forward_line(outputs)
-    return f"While this runs (it is on another Docker host):\n  {line}\n\n" if line else ""
+    return (
+        f"While this runs, typed in the project's folder (the copy is on another Docker host):\n  {line}\n\n"
+        if line
+        else ""
+    )
 
 
 def forward_line(outputs: Mapping[str, Any]) -> str | None:

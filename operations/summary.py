@@ -88,7 +88,7 @@ def _places(stack: Stack, outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("open", outputs.get("url")),
         ("through", forward_line(outputs)),
         ("address", outputs.get("address")),
-        ("ssh", "ssh -p {port} {user}@{host}".format(**ssh) if ssh else None),
+        ("ssh", f"ssh {_jump(outputs)}-p {ssh['port']} {ssh['user']}@{ssh['host']}" if ssh else None),
         ("container", outputs.get("container")),
         ("log in", _log_in(outputs)),
         ("release", outputs.get("release")),
@@ -125,6 +125,12 @@ def _without_root(stack: Stack, outputs: Mapping[str, Any]) -> str | None:
         return None
     line = f"pulumi config set --stack {stack.name} --path itqan:connection.user {outputs['deployUser']}"
     return f"log in without root from now on: {line}"
+
+
+def _jump(outputs: Mapping[str, Any]) -> str:
+    """ssh's option for a copy that is reached through its Docker host."""
+    host = outputs.get("dockerHost")
+    return f"-J {str(host).removeprefix('ssh://')} " if host else ""
 
 
 def _log_in(outputs: Mapping[str, Any]) -> str | None:

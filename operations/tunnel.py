@@ -108,27 +108,60 @@ def dial(host: DockerHost, address: str, port: int) -> socket.socket:
     return here
 
 
+def forwarded(host: DockerHost, address: str, ports: Sequence[int]) -> list[int]:
+    """Ports of this machine (127.0.0.1) that lead to those of an address which only a Docker host reaches.
+
+    Until this process ends. Raises HostUnreachable.
+    """
+    local = [_free_port() for _ in ports]
+    forwards = [
+        part
+        for here, there in zip(local, ports, strict=True)
+        for part in ("-L", f"127.0.0.1:{here}:{address}:{there}")
+    ]
+    _started(host, forwards, "echo ready; exec cat")
+    return local
+
+
 def _opened(host: DockerHost) -> Tunnel:
     folder = Path(tempfile.mkdtemp(prefix="itqan-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "docker"
-    forward = ["-o", "ExitOnForwardFailure=yes", "-L", f"{path}:{SOCKET}"]
+    line = _started(host, ["-L", f"{path}:{SOCKET}"], LOOK)
+    kind, _, text = line.partition(" ")
+    if kind != "memory":
+        reason = text if kind == "problem" else f"it answers {line!r}, and commands of a shell are asked for"
+        raise HostUnreachable(f"Docker host {host.address}: {reason}")
+    return Tunnel(host, int(text) * 1024, Daemon(f"unix://{path}"))
+
+
+def _started(host: DockerHost, options: Sequence[str], script: str) -> str:
+    """Starts a connection that lives until this process ends. Returns the first line of its script there.
+
+    Raises HostUnreachable when there is none.
+    """
     # its input ends with this process, and with that the connection; Ctrl-C is not for it
     process = subprocess.Popen(
-        [*_ssh(host, *forward), LOOK],
+        [*_ssh(host, "-o", "ExitOnForwardFailure=yes", *options), script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,
         start_new_session=True,
     )
-    atexit.register(_close, process, folder)
-    kind, _, text = _first_line(process).partition(" ")
-    if kind == "memory":
-        return Tunnel(host, int(text) * 1024, Daemon(f"unix://{path}"))
+    atexit.register(_end, process)
+    if line := _first_line(process):
+        return line
     process.kill()
     said = process.communicate()[1].decode(errors="replace")
-    reason = text if kind == "problem" else _reason(host, said)
-    raise HostUnreachable(f"Docker host {host.address}: {reason}")
+    raise HostUnreachable(f"Docker host {host.address}: {_reason(host, said)}")
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 def _ssh(host: DockerHost, *options: str) -> list[str]:
@@ -170,7 +203,6 @@ def _let_in(host: DockerHost) -> str:
     return f"as {host.user} there: echo '{line} itqan' >>~/.ssh/authorized_keys"
 
 
-def _close(process: subprocess.Popen[bytes], folder: Path) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
-    shutil.rmtree(folder, ignore_errors=True)
