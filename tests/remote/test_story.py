@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -175,6 +177,25 @@ def test_a_push_is_released_where_the_copy_is(
 def test_audit_and_preview_look_there(here: Checkout) -> None:
     here.itqan("audit", stack_of(ONE))
     here.itqan("preview", "--stack", stack_of(ONE))
+
+
+def test_the_smoke_tests_go_there(here: Checkout) -> None:
+    printed, _ = here.itqan("ci", "smoke", stack_of(ONE))
+    assert printed.rstrip().endswith("5 of 5 smoke tests passed")
+
+
+def test_a_run_that_was_killed_is_continued_there(
+    here: Checkout, repository: Repository, big: DockerHost, folder: Path
+) -> None:
+    repository.push(ONE, "one after a kill")
+    killed = here.start("branch", "up", ONE)
+    assert killed.stderr is not None
+    next(line for line in killed.stderr if "observed" in line or "release" in line)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    here.itqan("branch", "up", ONE)
+    assert "one after a kill" in page(here, ONE, folder)
+    assert len(big.names(f"itqan.stack={stack_of(ONE)}")) == 3
 
 
 def test_another_machine_finds_it_there(here: Checkout, folder: Path, repository: Repository) -> None:
