@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 # it is not this machine.
 BRANCH_TAG, DOCKER_TAG, HOST_TAG = "itqan:branch", "itqan:docker", "itqan:host"
 BASE = own_file(STAGING)
+# What only the state of a copy decides, whatever the base's file says.
+PLACE = ("dockerHost", "dockerCgroups")
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,7 @@ def derive(stack: str, branch: str, engine: Engine, steps: Steps) -> None:
         document = file_document(BASE)
         values = document.get("config") or {}
         staging = {
-            **(values.get("itqan:staging") or {}),
+            **{key: value for key, value in (values.get("itqan:staging") or {}).items() if key not in PLACE},
             **_host_values(host),
             "subnet": str(_subnet(stack, daemon_on(host))),
             "backend": backend_digest(engine),

@@ -141,14 +141,19 @@ def _started(host: DockerHost, options: Sequence[str], script: str) -> str:
     Raises HostUnreachable when there is none.
     """
     # its input ends with this process, and with that the connection; Ctrl-C is not for it
-    process = subprocess.Popen(
-        [*_ssh(host, "-o", "ExitOnForwardFailure=yes", *options), script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=ROOT,
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            [*_ssh(host, "-o", "ExitOnForwardFailure=yes", *options), script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise HostUnreachable(
+            f"Docker host {host.address}: no program ssh here; type: sudo apt-get install openssh-client"
+        ) from None
     atexit.register(_end, process)
     if line := _first_line(process):
         return line

@@ -18,7 +18,7 @@ import yaml
 
 from settings import stack_of
 from tests.branches.project import Checkout, Repository, docker_names
-from tests.remote.docker_host import DockerHost, build
+from tests.remote.docker_host import IMAGE, DockerHost, build, docker
 
 ONE, TWO = "remote-one", "remote-two"
 # Not the edge's usual port: this machine may have an edge of its own.
@@ -56,6 +56,7 @@ def hosts(folder: Path, repository: Repository, base: str) -> Iterator[tuple[Doc
     finally:
         for name in names:
             DockerHost(name, folder).remove()
+        docker("rmi", "--force", IMAGE)
 
 
 @pytest.fixture(scope="session")

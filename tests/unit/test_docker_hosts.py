@@ -257,6 +257,16 @@ def test_a_host_that_cannot_be_used(fake_ssh: Callable[[str], DockerHost], scrip
     assert str(refused.value) == line
 
 
+def test_a_machine_without_ssh(
+    monkeypatch: pytest.MonkeyPatch, fake_ssh: Callable[[str], DockerHost], tmp_path: Path
+) -> None:
+    host = fake_ssh("")
+    (tmp_path / "ssh").unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostUnreachable, match="no program ssh here; type: sudo apt-get install"):
+        tunnel_to(host)
+
+
 def test_a_copy_whose_host_is_named_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_hosts, "project_hosts", lambda: [DockerHost.model_validate(LIST[0])])
     assert docker_hosts.named_host(None) is None
