@@ -109,8 +109,8 @@ def _prepare(name: str, engine: Engine, steps: Steps) -> dict[str, str]:
         raise unusable(name, error.problems) from None
     if settings.docker_host:
         raise ConfigurationError(
-            f"itqan:staging.dockerHost: {settings.docker_host.address}: only ./itqan branch up puts copies on "
-            f"other Docker hosts; type: pulumi config rm --stack {name} --path itqan:staging.dockerHost"
+            f"itqan:staging.dockerHost: {settings.docker_host.address}: only ./itqan branch up puts a copy "
+            f"on another Docker host; type: pulumi config rm --stack {name} --path itqan:staging.dockerHost"
         )
     if target == "docker":
         _find_subnet(name, engine, steps, settings)
