@@ -5,7 +5,6 @@ The program's provider has a way of its own (components/docker_host.py); both lo
 
 from __future__ import annotations
 
-import atexit
 import select
 import shutil
 import socket
@@ -62,7 +61,10 @@ class HostUnreachable(DockerError):
     """A Docker host does not answer; the message is one line with why."""
 
 
+# Of this process, until it ends (operations/__main__.py).
 _open: dict[str, Tunnel] = {}
+_processes: list[subprocess.Popen[bytes]] = []
+_folders: list[Path] = []
 
 
 def tunnel_to(host: DockerHost) -> Tunnel:
@@ -90,6 +92,17 @@ def tunnels(hosts: Sequence[DockerHost]) -> tuple[list[Tunnel], list[HostUnreach
         [one for one in found if isinstance(one, Tunnel)],
         [one for one in found if isinstance(one, HostUnreachable)],
     )
+
+
+def close_tunnels() -> None:
+    """Ends all connections, and takes away what they left on the disk."""
+    _open.clear()
+    while _processes:
+        process = _processes.pop()
+        process.kill()
+        process.wait()
+    while _folders:
+        shutil.rmtree(_folders.pop(), ignore_errors=True)
 
 
 def dial(host: DockerHost, address: str, port: int) -> socket.socket:
@@ -125,7 +138,7 @@ def forwarded(host: DockerHost, address: str, ports: Sequence[int]) -> list[int]
 
 def _opened(host: DockerHost) -> Tunnel:
     folder = Path(tempfile.mkdtemp(prefix="itqan-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _folders.append(folder)
     path = folder / "docker"
     line = _started(host, ["-L", f"{path}:{SOCKET}"], LOOK)
     kind, _, text = line.partition(" ")
@@ -154,7 +167,7 @@ def _started(host: DockerHost, options: Sequence[str], script: str) -> str:
         raise HostUnreachable(
             f"Docker host {host.address}: no program ssh here; type: sudo apt-get install openssh-client"
         ) from None
-    atexit.register(_end, process)
+    _processes.append(process)
     if line := _first_line(process):
         return line
     process.kill()
@@ -206,8 +219,3 @@ def _let_in(host: DockerHost) -> str:
     except (OSError, UnreadableKey):
         return "see docs/hosts.md"
     return f"as {host.user} there: echo '{line} itqan' >>~/.ssh/authorized_keys"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()

@@ -220,7 +220,8 @@ def test_why_ssh_failed_is_one_line(said: str, reason: str) -> None:
 @pytest.fixture
 def fake_ssh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], DockerHost]:
     """A function: puts a program in the place of ssh. Returns a host to reach."""
-    monkeypatch.setattr(tunnel, "_open", {})
+    for name, empty in (("_open", {}), ("_processes", []), ("_folders", [])):
+        monkeypatch.setattr(tunnel, name, empty)
     monkeypatch.setattr(tunnel, "PATIENCE", 1.0)
 
     def make(script: str) -> DockerHost:
@@ -237,6 +238,10 @@ def test_a_connection_is_opened_once(fake_ssh: Callable[[str], DockerHost], tmp_
     assert tunnel_to(host).memory == 2048 * 1024
     assert tunnel_to(host) is tunnel_to(host)
     assert (tmp_path / "calls").read_text() == "called\n"
+    (process,) = tunnel._processes
+    (folder,) = tunnel._folders
+    tunnel.close_tunnels()
+    assert process.poll() is not None and not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The connection to the Docker daemon, and its errors in the words of the official plugin."""
 
+import os
 import socket
 import ssl
 import subprocess
@@ -107,10 +108,11 @@ class _Gate:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._folder = tempfile.TemporaryDirectory(prefix="itqan-docker-")
-        self.path = f"{self._folder.name}/s"
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self.path)
+        with tempfile.TemporaryDirectory(prefix="itqan-docker-") as folder:
+            self._listener.bind(f"{folder}/s")
+            # The engine kills its plugins, so a name on the disk would stay: this one ends with the process.
+            self.path = f"/proc/self/fd/{os.open(f'{folder}/s', os.O_PATH)}"
         self._listener.listen()
         threading.Thread(target=self._serve, daemon=True).start()
 
