@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +218,7 @@ def test_why_ssh_failed_is_one_line(said: str, reason: str) -> None:
 
 
 @pytest.fixture
-def fake_ssh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], DockerHost]:
+def fake_ssh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], DockerHost]]:
     """A function: puts a program in the place of ssh. Returns a host to reach."""
     for name, empty in (("_open", {}), ("_processes", []), ("_folders", [])):
         monkeypatch.setattr(tunnel, name, empty)
@@ -230,7 +230,8 @@ def fake_ssh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         return DockerHost.model_validate(LIST[0])
 
-    return make
+    yield make
+    tunnel.close_tunnels()
 
 
 def test_a_connection_is_opened_once(fake_ssh: Callable[[str], DockerHost], tmp_path: Path) -> None:
