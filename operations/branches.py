@@ -221,14 +221,10 @@ def _mark(stack: str, branch: str, engine: Engine, is_new: bool, steps: Steps) -
 
 def _place(marks: Marks, steps: Steps) -> DockerHost | None:
     """The Docker host of a copy: where it is, else the one with the most free memory; None: this machine."""
-    from .prepare.docker import ensure_docker
-
     if marks.host or marks.docker:
         return named_host(marks.host)
-    if hosts := project_hosts():
-        return choose_host(hosts, steps)
-    ensure_docker(steps)
-    return None
+    hosts = project_hosts()
+    return choose_host(hosts, steps) if hosts else None
 
 
 def _require_marks(marks: Marks, stack: str, branch: str, engine: Engine) -> None:
