@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import pulumi
 import pulumi_docker as docker
 
 from settings import DockerHost, Settings
@@ -46,11 +47,16 @@ def _write(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def provider(settings: Settings, root: Path) -> docker.Provider | None:
-    """The provider for a copy on another Docker host; None: the default one, of this machine."""
+def provider(settings: Settings, root: Path, reference: pulumi.Resource) -> docker.Provider | None:
+    """The provider for a copy on another Docker host; None: the default one, of this machine.
+
+    Arguments: `reference`, the stack's own outputs. The engine can miss the state while it writes it, which
+    begins when a provider is there: so they are read first.
+    """
     host = settings.docker_host
     if host is None:
         return None
     assert settings.docker_private_key is not None  # settings/rules.py
     write_login(settings.staging.docker, settings.docker_private_key.get_secret_value(), root)
-    return docker.Provider("docker-host", docker.ProviderArgs(host=host.address, ssh_opts=[*SSH_OPTIONS]))
+    arguments = docker.ProviderArgs(host=host.address, ssh_opts=[*SSH_OPTIONS])
+    return docker.Provider("docker-host", arguments, pulumi.ResourceOptions(depends_on=[reference]))

@@ -104,8 +104,9 @@ class Staging(pulumi.ComponentResource):
     `server`, the container that the units are brought to; `ready`, known once it can be looked at.
     """
 
-    def __init__(self, settings: Settings, units: list[Unit]) -> None:
-        remote = docker_host.provider(settings, ROOT)
+    def __init__(self, settings: Settings, units: list[Unit], reference: pulumi.Resource) -> None:
+        """Arguments: `reference`, the stack's own outputs, to be read before there is a new state."""
+        remote = docker_host.provider(settings, ROOT, reference)
         super().__init__(
             "itqan:staging:Staging",
             "staging",

@@ -33,6 +33,7 @@ PASSING = {
     "Pool overlaps": "another copy took the network meanwhile",
     "is no longer in the repository": "the branch was pushed anew meanwhile",
     NO_STACK: "the copy was taken down from another machine",
+    "unknown stack": "the engine looked for its state while it wrote it",
 }
 SERVER_IMAGE = "itqan-server:"
 # Seconds to wait for another run of the same stack, and between two looks.

@@ -23,6 +23,7 @@ from .docker_hosts import (
     daemon_of,
     daemon_on,
     ensure_login,
+    forget_words,
     named_host,
     project_hosts,
 )
@@ -119,7 +120,7 @@ def _has_image(facts: Mapping[str, str], stack: str) -> bool:
 
 
 def require_of_branch(stack: str, branch: str, engine: Engine, steps: Steps) -> None:
-    """Raises ConfigurationError when a stack is something else than a branch's copy on this Docker host."""
+    """Raises ConfigurationError when a stack is something else than a branch's copy, or on another host."""
     _require_free_name(stack, branch)
     try:
         marks = read_marks(stack, engine)
@@ -237,7 +238,8 @@ def _require_marks(marks: Marks, stack: str, branch: str, engine: Engine) -> Non
     if marks.branch is None and _has_resources(stack, engine):
         raise ConfigurationError(f"branch {branch}: stack {stack} is a copy of its own, and no branch's")
     if marks.docker not in (None, found := docker_id(daemon_on(named_host(marks.host)))):
-        told = f"{marks.host} is now daemon {found}" if marks.host else "set DOCKER_HOST to that one"
+        anew = f"{marks.host} is now daemon {found}. If it was made anew: {forget_words(stack)}"
+        told = anew if marks.host else "set DOCKER_HOST to that one"
         raise ConfigurationError(
             f"branch {branch}: its copy is on another Docker host (daemon {marks.docker}); {told}"
         )
@@ -379,6 +381,8 @@ def _keeps_place(stack: str, engine: Engine) -> bool:
         if (host or project_hosts()) and read_marks(stack, engine).host != host:
             return False
     except NoSuchStack:
+        # another machine took it down
+        state_stamp(stack).remove()
         return False
     there = _network(daemon_of(stack), stack)
     return there in (None, _chosen(stack))

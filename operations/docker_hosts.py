@@ -45,7 +45,15 @@ def named_host(address: str | None) -> DockerHost | None:
     known = ", ".join(host.address for host in hosts) or "none"
     raise ConfigurationError(
         f"a copy is on the Docker host {address}, which itqan:staging.docker of {BASE.name} names no more "
-        f"(it names {known}); put it back, with its host key, or take the copy down first"
+        f"(it names {known}); put it back, with its host key, until the copy is down. If that host is gone "
+        f"for good: {forget_words('STACK')}"
+    )
+
+
+def forget_words(stack: str) -> str:
+    """What to type when a copy went with its Docker host."""
+    return (
+        f'eval "$(./itqan env)"; pulumi stack rm --force --yes --stack {stack}; then ./itqan branch up anew'
     )
 
 

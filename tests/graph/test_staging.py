@@ -157,6 +157,9 @@ def test_another_docker_host_has_a_provider_of_its_own(elsewhere: Program) -> No
     provider = elsewhere.resources["docker-host"]
     assert provider.type == "pulumi:providers:docker"
     assert provider.inputs["host"] == "ssh://root@192.0.2.7:2222"
+    assert provider.after == {"organization/itqan/staging"}, (
+        "the own outputs are read before a state is written"
+    )
     options = json.loads(provider.inputs["sshOpts"])
     assert options[2:4] == ["-i", ".itqan/docker/key"]
     assert {"StrictHostKeyChecking=yes", "UserKnownHostsFile=.itqan/docker/known_hosts"} <= set(options)

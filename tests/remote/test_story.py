@@ -223,6 +223,15 @@ def test_a_host_that_is_down_is_one_line(here: Checkout, big: DockerHost) -> Non
         big.run("/usr/sbin/sshd")
 
 
+def test_a_host_that_is_named_no_more(here: Checkout, small: DockerHost, big: DockerHost) -> None:
+    name(here, [small.as_setting()])
+    _, said = here.itqan("branch", "up", ONE, status=1)
+    assert f"a copy is on the Docker host {big.address}, which itqan:staging.docker" in last_line(said)
+    _, said = here.itqan("branch", "list")
+    assert f"Docker host {big.address}: itqan:staging.docker names it no more" in said
+    name(here, [small.as_setting(), big.as_setting()])
+
+
 def test_down_leaves_nothing_there(here: Checkout, big: DockerHost) -> None:
     here.itqan("branch", "down", ONE)
     assert not big.names(f"itqan.stack={stack_of(ONE)}")
