@@ -30,8 +30,8 @@ class Target:
 
     RUNNER = "host/runner"
 
-    def __init__(self, side: Side, staging: Staging | None = None) -> None:
-        """Arguments: `side`, the stack; `staging`, a copy's containers."""
+    def __init__(self, side: Side, reference: pulumi.StackReference, staging: Staging | None = None) -> None:
+        """Arguments: `side`, the stack; `reference`, its own outputs; `staging`, a copy's containers."""
         container = staging.server if staging else None
         self.side = side
         self.container_name = container.name if container else None
@@ -40,7 +40,7 @@ class Target:
             staging.ready if staging else pulumi.Output.from_input(side.endpoint.host)
         )
         self.entries = pulumi.Output.unsecret(
-            pulumi.Output.all(self._previous(), self._states()).apply(self._next)
+            pulumi.Output.all(reference.get_output("ledger"), self._states()).apply(self._next)
         )
         self._connection = self._ready.apply(lambda _: self._arguments())
         self._commands: dict[str, remote.Command] = {}
@@ -69,6 +69,20 @@ class Target:
             private_key=pulumi.Output.secret(self.side.endpoint.private_key),
             host_key=self.side.endpoint.host_key,
             dial_error_limit=DIAL_ERRORS,
+            proxy=self._proxy(),
+        )
+
+    def _proxy(self) -> remote.ProxyConnectionArgs | None:
+        """The Docker host of a copy, through which its container is reached; None: it is this machine."""
+        through = self.side.endpoint.proxy
+        if through is None:
+            return None
+        return remote.ProxyConnectionArgs(
+            host=through.host,
+            port=float(through.port),
+            user=through.user,
+            private_key=pulumi.Output.secret(through.private_key),
+            host_key=through.host_key,
         )
 
     def _command(
@@ -105,11 +119,6 @@ class Target:
         if unit.name == self.RUNNER:
             return install_text(unit, self.side.settings.owner, self.side.endpoint.sudo)
         return create_text(unit, self.side.settings.owner, self.side.endpoint.sudo)
-
-    def _previous(self) -> pulumi.Output[object]:
-        """The stack's own output `ledger`, as the last run left it."""
-        name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-        return pulumi.StackReference(name).get_output("ledger")
 
     def _states(self) -> pulumi.Output[list[State] | None]:
         """Every unit as it is on the host; None when the settings say not to look."""
@@ -191,8 +200,12 @@ def target_host(settings: Settings) -> Target:
         side = Side.of(settings)
     except (SettingsError, UnreadableKey) as error:
         raise pulumi.RunError(str(error)) from None
+    # the stack's own outputs, as the last run left them
+    reference = pulumi.StackReference(
+        f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    )
     if settings.target == "host":
-        return Target(side)
+        return Target(side, reference)
     from .staging import Staging  # pulumi_docker is slow to import, and a production stack does not need it
 
-    return Target(side, Staging(settings, side.units))
+    return Target(side, reference, Staging(settings, side.units, reference))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from settings import Settings
 
 from .keys import public_key
 from .render import probe_library, text
 from .unit import Unit, create_text
+
+if TYPE_CHECKING:
+    from asyncssh import SSHClientConnection
 
 PREFLIGHT = "host/preflight-look"  # needs no root
 OBSERVER = "itqan-observer"  # the account that may look and do nothing else
@@ -32,23 +36,36 @@ class Endpoint:
     private_key: str
     host_key: str
     key_name: str = "sshPrivateKey"
+    proxy: Endpoint | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Endpoint:
-        """How a stack's host is reached. Raises UnreadableKey."""
+        """How a stack's host is reached; a copy on another Docker host through that. Raises UnreadableKey."""
         private_key = settings.ssh_private_key.get_secret_value()
         if settings.target == "docker":
             assert settings.ssh_host_private_key is not None
             host_key = public_key(settings.ssh_host_private_key.get_secret_value())
-            return cls(str(settings.server_address), 22, "root", private_key, host_key)
+            address, proxy = str(settings.server_address), cls.of_docker_host(settings)
+            return cls(address, 22, "root", private_key, host_key, proxy=proxy)
         connection = settings.connection
         assert connection is not None
         return cls(connection.host, connection.port, connection.user, private_key, connection.host_key)
 
+    @classmethod
+    def of_docker_host(cls, settings: Settings) -> Endpoint | None:
+        """How the Docker host of a copy is reached; None: it is this machine."""
+        host = settings.docker_host
+        if host is None:
+            return None
+        assert settings.docker_private_key is not None  # settings/rules.py
+        key = settings.docker_private_key.get_secret_value()
+        return cls(host.name, host.port, host.user, key, host.host_key, key_name="dockerPrivateKey")
+
     @property
     def words(self) -> str:
         """How the host is reached, in words."""
-        return f"{self.user}@{self.host} port {self.port}"
+        through = f" through {self.proxy.words}" if self.proxy else ""
+        return f"{self.user}@{self.host} port {self.port}{through}"
 
     @property
     def sudo(self) -> bool:
@@ -193,14 +210,33 @@ async def run(endpoint: Endpoint, command: str, program: str = "") -> Done:
     Arguments: `program`, its standard input.
     Raises ConnectionRefusedError, Refused for a key that does not log in, or Unreachable.
     """
+    async with AsyncExitStack() as opened:
+        tunnel = None
+        if endpoint.proxy:
+            tunnel = await opened.enter_async_context(_logged_in(endpoint.proxy, None))
+        connection = await opened.enter_async_context(_logged_in(endpoint, tunnel))
+        with _told(endpoint):
+            result = await connection.run(
+                command, input=program.encode(), encoding=None, check=False, timeout=TIMEOUT
+            )
+    words = _bytes(result.stderr).decode(errors="replace").strip() or str(result.exit_status)
+    return Done(result.exit_status, _bytes(result.stdout), words)
+
+
+@asynccontextmanager
+async def _logged_in(
+    endpoint: Endpoint, tunnel: SSHClientConnection | None
+) -> AsyncIterator[SSHClientConnection]:
+    """A connection, through another one if there is one. Raises as `run`."""
     import asyncssh
 
-    try:
+    with _told(endpoint):
         key = asyncssh.import_private_key(endpoint.private_key)
         host_key = asyncssh.import_public_key(endpoint.host_key)
-        async with asyncssh.connect(
+        connection = await asyncssh.connect(
             endpoint.host,
             endpoint.port,
+            tunnel=tunnel or (),
             username=endpoint.user,
             client_keys=[key],
             known_hosts=([host_key], [], []),
@@ -209,10 +245,18 @@ async def run(endpoint: Endpoint, command: str, program: str = "") -> Done:
             config=None,
             connect_timeout=15,
             compression_algs=None,
-        ) as connection:
-            result = await connection.run(
-                command, input=program.encode(), encoding=None, check=False, timeout=TIMEOUT
-            )
+        )
+    async with connection:
+        yield connection
+
+
+@contextmanager
+def _told(endpoint: Endpoint) -> Iterator[None]:
+    """What goes wrong with a connection as one line. Raises as `run`."""
+    import asyncssh
+
+    try:
+        yield
     except ConnectionRefusedError:
         raise
     except asyncssh.HostKeyNotVerifiable:
@@ -229,11 +273,15 @@ async def run(endpoint: Endpoint, command: str, program: str = "") -> Done:
         reason = f"{endpoint.key_name} or the host key cannot be read: {error}"
     except (asyncio.TimeoutError, asyncssh.TimeoutError):
         reason = "timeout: no answer in time"
+    except asyncssh.ChannelOpenError as error:
+        if endpoint.proxy and error.code == asyncssh.OPEN_CONNECT_FAILED:
+            # what a tunnel says of a container whose sshd does not run yet
+            raise ConnectionRefusedError(error.reason) from None
+        reason = network_reason(error)
     except (OSError, asyncssh.Error) as error:
         reason = network_reason(error)
     else:
-        words = _bytes(result.stderr).decode(errors="replace").strip() or str(result.exit_status)
-        return Done(result.exit_status, _bytes(result.stdout), words)
+        return
     raise Unreachable(failed(endpoint, reason))
 
 

@@ -14,6 +14,8 @@ def export(target: Target) -> None:
     pulumi.export("domain", settings.domain)
     if settings.edge:
         pulumi.export("edge", settings.edge)
+    if settings.docker_host:
+        pulumi.export("dockerHost", settings.docker_host.address)
     pulumi.export("address", str(settings.server_address))
     pulumi.export(
         "ssh",

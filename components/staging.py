@@ -11,7 +11,7 @@ import pulumi_docker as docker
 
 from settings import Settings
 
-from . import authority, registrar
+from . import authority, docker_host, registrar
 from .database import mounted_dump_path
 from .keys import public_key
 from .release import MOUNTED_REPOSITORY
@@ -93,14 +93,26 @@ def image_name(target: str, files: dict[str, bytes], bases: dict[str, str]) -> s
     return f"itqan-{target}:{digest[:12]}"
 
 
+def _has_unified_cgroups(settings: Settings) -> bool:
+    """Whether the Docker host has the second version of cgroups."""
+    return settings.staging.docker_cgroups == 2 if settings.docker_host else UNIFIED_CGROUPS.exists()
+
+
 class Staging(pulumi.ComponentResource):
     """Network, images and containers of a copy.
 
     `server`, the container that the units are brought to; `ready`, known once it can be looked at.
     """
 
-    def __init__(self, settings: Settings, units: list[Unit]) -> None:
-        super().__init__("itqan:staging:Staging", "staging")
+    def __init__(self, settings: Settings, units: list[Unit], reference: pulumi.Resource) -> None:
+        """Arguments: `reference`, the stack's own outputs, to be read before there is a new state."""
+        remote = docker_host.provider(settings, ROOT, reference)
+        super().__init__(
+            "itqan:staging:Staging",
+            "staging",
+            None,
+            pulumi.ResourceOptions(providers=[remote] if remote else None),
+        )
         self._settings = settings
         files = context_files(units)
         write_context(files, ROOT / CONTEXT / settings.platform)
@@ -184,7 +196,7 @@ class Staging(pulumi.ComponentResource):
         """Folders of the Docker host: cgroups, which systemd needs in their first version; the repository."""
         volume = docker.ContainerVolumeArgs
         cgroups = volume(host_path="/sys/fs/cgroup", container_path="/sys/fs/cgroup", read_only=False)
-        volumes = [] if UNIFIED_CGROUPS.exists() else [cgroups]
+        volumes = [] if _has_unified_cgroups(self._settings) else [cgroups]
         if repository := self._settings.mounted_repository:
             volumes.append(volume(host_path=repository, container_path=MOUNTED_REPOSITORY, read_only=True))
         return volumes
@@ -218,7 +230,7 @@ class Staging(pulumi.ComponentResource):
             envs=["container=docker"],
             capabilities=docker.ContainerCapabilitiesArgs(adds=["CAP_NET_ADMIN", "CAP_SYS_ADMIN"]),
             security_opts=["seccomp=unconfined", "apparmor=unconfined"],
-            cgroupns_mode="private" if UNIFIED_CGROUPS.exists() else "host",
+            cgroupns_mode="private" if _has_unified_cgroups(settings) else "host",
             volumes=self._volumes(),
             mounts=self._dump(),
             tmpfs={"/run": "", "/run/lock": "", "/tmp": ""},

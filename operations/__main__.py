@@ -16,6 +16,8 @@ def run() -> None:
     from operations.cli import main
 
     status = main()
+    if tunnels := sys.modules.get("operations.tunnel"):
+        tunnels.close_tunnels()
     sys.stdout.flush()
     sys.stderr.flush()
     # Not sys.exit: it would wait for the threads of the language server, which nobody needs any more.

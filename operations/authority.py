@@ -1,4 +1,4 @@
-"""The key of the test authority, which all copies of a project share: it is kept with the stack `staging`."""
+"""Secrets that all copies of a project share, such as the test authority's: kept with the stack `staging`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,34 @@ from .waiting import one_at_a_time
 
 
 def shared_authority(base: str, stack: str, engine: Engine, steps: Steps) -> str:
-    """The key, from the file of the stack `base`; made there if it has none. PEM text.
+    """The key, from the file of the stack `base`; made there if it has none. PEM text. As `shared_secret`."""
+    from settings import AUTHORITY
 
-    Arguments: `stack`, one that has a state already, as the engine reads a configuration for a stack only.
+    return shared_secret(AUTHORITY, "the test authority of all copies", base, stack, engine, steps)
+
+
+def shared_secret(secret: str, what: str, base: str, stack: str, engine: Engine, steps: Steps) -> str:
+    """A secret of the file of the stack `base`; made there if it has none.
+
+    Arguments: `what`, the secret in words; `stack`, one that has a state already, as the engine reads a
+    configuration for a stack only.
     Raises EngineError when the file cannot be decrypted.
     """
-    from settings import AUTHORITY, SECRETS
+    from settings import SECRETS
 
     file = own_file(base)
     options = ["--config-file", str(file), "--stack", stack]
     # two runs that both make the key would each know another one
     with one_at_a_time("base", steps, f"another run completes {file.name}"):
         found = _plain(json.loads(engine.call("config", "--json", "--show-secrets", *options)))
-        if key := found.get(AUTHORITY):
-            return str(key)
-        make = SECRETS[AUTHORITY].generate
+        if value := found.get(secret):
+            return str(value)
+        make = SECRETS[secret].generate
         assert make is not None
-        key = make()
-        with steps.step("authority", f"Making the test authority of all copies, encrypted in {file.name}"):
-            engine.call("config", "set", "--secret", "--raw", *options, f"itqan:{AUTHORITY}", stdin=key)
-        return key
+        made = make()
+        with steps.step("authority", f"Making {what}, encrypted in {file.name}"):
+            engine.call("config", "set", "--secret", "--raw", *options, f"itqan:{secret}", stdin=made)
+        return made
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from .branches import derive, forget_branch, ready_branch, require_of_branch
-from .daemon import Daemon
+from .docker_hosts import daemon_of
 from .down import take_down
 from .engine import NO_STACK, Engine
 from .errors import EngineError, NoSuchStack, OperationError
@@ -33,6 +33,7 @@ PASSING = {
     "Pool overlaps": "another copy took the network meanwhile",
     "is no longer in the repository": "the branch was pushed anew meanwhile",
     NO_STACK: "the copy was taken down from another machine",
+    "unknown stack": "the engine looked for its state while it wrote it",
 }
 SERVER_IMAGE = "itqan-server:"
 # Seconds to wait for another run of the same stack, and between two looks.
@@ -73,7 +74,7 @@ def _when_free(branch: str, engine: Engine, steps: Steps) -> tuple[Stack, Record
         try:
             stack = ready_branch(branch, engine, Silent() if told else steps)
             start_stopped(stack.name, steps)
-            with _images(steps):
+            with _images(stack.name, steps):
                 return stack, run_up(stack)
         except (Busy, EngineError) as error:
             locked = isinstance(error, Busy) or is_locked(_words(error))
@@ -86,18 +87,18 @@ def _when_free(branch: str, engine: Engine, steps: Steps) -> tuple[Stack, Record
 
 
 @contextmanager
-def _images(steps: Steps) -> Iterator[None]:
+def _images(stack: str, steps: Steps) -> Iterator[None]:
     """On a Docker host without any image of a server, one run at a time: the others find what it built."""
     with ExitStack() as held:
-        if not _has_server_image():
+        if not _has_server_image(stack):
             held.enter_context(one_at_a_time("images", steps, "another run builds the images"))
-            if _has_server_image():
+            if _has_server_image(stack):
                 held.close()
         yield
 
 
-def _has_server_image() -> bool:
-    images = Daemon().objects("images", PROJECT_LABEL)
+def _has_server_image(stack: str) -> bool:
+    images = daemon_of(stack).objects("images", PROJECT_LABEL)
     return any(name.startswith(SERVER_IMAGE) for image in images for name in image["RepoTags"] or ())
 
 
@@ -114,7 +115,7 @@ def take_branch_down(branch: str, steps: Steps) -> None:
     engine = ready_engine(steps)
     name = branch_stack(branch)
     with one_at_a_time(name, steps, f"another run works on the copy of {branch}"):
-        require_of_branch(name, branch, engine)
+        require_of_branch(name, branch, engine, steps)
         derive(name, branch, engine, steps)
         take_down(name, steps, images=False)
         lock_file(name).unlink(missing_ok=True)

@@ -36,9 +36,9 @@ def down(arguments: argparse.Namespace) -> int:
 def list(arguments: argparse.Namespace) -> int:
     """Show the copies of branches: commit, time since the last up, health, address, memory"""
     from .copies import found_copies, rows, table, to_json
-    from .daemon import Daemon
 
-    listed = rows(found_copies(ready_engine(Steps())), Daemon())
+    engine, steps = ready_engine(Steps()), Steps()
+    listed = rows(found_copies(engine), engine, steps)
     print(to_json(listed) if arguments.json else table(listed))
     return 0
 

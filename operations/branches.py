@@ -13,10 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .authority import shared_authority
 from .daemon import Daemon
+from .derived import derived_staging, derived_values, file_document, file_values
+from .docker_hosts import (
+    choose_host,
+    daemon_of,
+    daemon_on,
+    ensure_login,
+    forget_words,
+    named_host,
+    project_hosts,
+)
 from .engine import Engine
 from .errors import ConfigurationError, DockerError, EngineError, NoSuchStack
 from .interrupted import recover
@@ -38,9 +48,15 @@ from .steps import Steps
 from .subnets import free_subnet, subnets_of, taken_subnets
 from .waiting import one_at_a_time
 
-# Marks of a state: the branch, and the Docker daemon that the copy is on.
-BRANCH_TAG, DOCKER_TAG = "itqan:branch", "itqan:docker"
+if TYPE_CHECKING:
+    from settings import DockerHost
+
+# Marks of a state: the branch, the Docker daemon that the copy is on, and how that one's host is reached if
+# it is not this machine.
+BRANCH_TAG, DOCKER_TAG, HOST_TAG = "itqan:branch", "itqan:docker", "itqan:host"
 BASE = own_file(STAGING)
+# What only the state of a copy decides, whatever the base's file says.
+PLACE = ("dockerHost", "dockerCgroups")
 
 
 @dataclass(frozen=True)
@@ -49,19 +65,20 @@ class Marks:
 
     branch: str | None
     docker: str | None
+    host: str | None = None
 
 
 def read_marks(stack: str, engine: Engine) -> Marks:
     """The marks of a stack's state. Raises NoSuchStack when there is none."""
     tags = json.loads(engine.call("stack", "tag", "ls", "--json", "--stack", stack))
-    return Marks(tags.get(BRANCH_TAG), tags.get(DOCKER_TAG))
+    return Marks(tags.get(BRANCH_TAG), tags.get(DOCKER_TAG), tags.get(HOST_TAG))
 
 
 def branch_of(stack: str, engine: Engine) -> str | None:
     """The branch whose copy a stack is: by the file that was derived here, else by its state; else None."""
     if not may_be_branch(stack):
         return None
-    if branch := _derived_values(stack).get("itqan:branch"):
+    if branch := derived_values(stack).get("itqan:branch"):
         return str(branch)
     try:
         return read_marks(stack, engine).branch
@@ -91,20 +108,25 @@ def ready_branch(branch: str, engine: Engine, steps: Steps) -> Stack:
     stack = stack_of(branch)
     _require_free_name(stack, branch)
     facts = prepared_stamp(stack).read()
-    if not (facts and is_derived(stack) and image_is_there(facts) and _keeps_network(stack)):
+    if not (facts and is_derived(stack) and _keeps_place(stack, engine) and _has_image(facts, stack)):
         facts = _prepare(stack, branch, engine, steps)
         prepared_stamp(stack).write(facts)
     recover(stack, engine, steps)
     return Stack(stack, engine, facts["target"])
 
 
-def require_of_branch(stack: str, branch: str, engine: Engine) -> None:
-    """Raises ConfigurationError when a stack is something else than a branch's copy on this Docker host."""
+def _has_image(facts: Mapping[str, str], stack: str) -> bool:
+    return image_is_there(facts, daemon_of(stack))
+
+
+def require_of_branch(stack: str, branch: str, engine: Engine, steps: Steps) -> None:
+    """Raises ConfigurationError when a stack is something else than a branch's copy, or on another host."""
     _require_free_name(stack, branch)
     try:
         marks = read_marks(stack, engine)
     except NoSuchStack:
         return
+    ensure_login(stack, engine, steps)
     _require_marks(marks, stack, branch, engine)
 
 
@@ -133,9 +155,12 @@ def _prepare(stack: str, branch: str, engine: Engine, steps: Steps) -> dict[str,
 
     from .prepare.docker import ensure_docker
 
-    ensure_docker(steps)
+    if not project_hosts():
+        ensure_docker(steps)
     derive(stack, branch, engine, steps)
     is_new = _open_state(stack, branch, engine, steps)
+    # anew: the copy's place is known now, and the network has to be free there
+    derive(stack, branch, engine, steps)
     image = _complete_base(stack, engine, steps)
     derive(stack, branch, engine, steps)
     try:
@@ -164,7 +189,7 @@ def _open_state(stack: str, branch: str, engine: Engine, steps: Steps) -> bool:
         # In a folder of its own: the engine writes the stack's file beside Pulumi.yaml.
         shutil.copyfile(ROOT / "Pulumi.yaml", BRANCHES / "Pulumi.yaml")
         is_new = _is_made(stack, engine)
-        _mark(stack, branch, engine, is_new)
+        _mark(stack, branch, engine, is_new, steps)
     stamp.write({})
     return is_new
 
@@ -180,16 +205,27 @@ def _is_made(stack: str, engine: Engine) -> bool:
     return True
 
 
-def _mark(stack: str, branch: str, engine: Engine, is_new: bool) -> None:
+def _mark(stack: str, branch: str, engine: Engine, is_new: bool, steps: Steps) -> None:
     marks = Marks(None, None) if is_new else read_marks(stack, engine)
+    ensure_login(stack, engine, steps)
     if not is_new:
         _require_marks(marks, stack, branch, engine)
+    host = _place(marks, steps)
     for tag, value, found in (
-        (DOCKER_TAG, docker_id(Daemon()), marks.docker),
+        (HOST_TAG, host.address if host else None, marks.host),
+        (DOCKER_TAG, docker_id(daemon_on(host)), marks.docker),
         (BRANCH_TAG, branch, marks.branch),
     ):
         if found != value:
-            engine.call("stack", "tag", "set", tag, value, "--stack", stack)
+            engine.call("stack", "tag", "set", tag, str(value), "--stack", stack)
+
+
+def _place(marks: Marks, steps: Steps) -> DockerHost | None:
+    """The Docker host of a copy: where it is, else the one with the most free memory; None: this machine."""
+    if marks.host or marks.docker:
+        return named_host(marks.host)
+    hosts = project_hosts()
+    return choose_host(hosts, steps) if hosts else None
 
 
 def _require_marks(marks: Marks, stack: str, branch: str, engine: Engine) -> None:
@@ -201,10 +237,11 @@ def _require_marks(marks: Marks, stack: str, branch: str, engine: Engine) -> Non
         raise ConfigurationError(f"branch {branch}: stack {stack} is the copy of branch {marks.branch}")
     if marks.branch is None and _has_resources(stack, engine):
         raise ConfigurationError(f"branch {branch}: stack {stack} is a copy of its own, and no branch's")
-    if marks.docker not in (None, docker_id(Daemon())):
+    if marks.docker not in (None, found := docker_id(daemon_on(named_host(marks.host)))):
+        anew = f"{marks.host} is now daemon {found}. If it was made anew: {forget_words(stack)}"
+        told = anew if marks.host else "set DOCKER_HOST to that one"
         raise ConfigurationError(
-            f"branch {branch}: its copy is on another Docker host (daemon {marks.docker}); "
-            "set DOCKER_HOST to that one"
+            f"branch {branch}: its copy is on another Docker host (daemon {marks.docker}); {told}"
         )
 
 
@@ -228,8 +265,8 @@ def _complete_base(stack: str, engine: Engine, steps: Steps) -> str:
     from settings import BRANCH_SEED, SECRETS
 
     with one_at_a_time("base", steps, f"another run completes {BASE.name}"):
-        image = prepare_copy(stack, engine, steps, BASE)
-        if f"itqan:{BRANCH_SEED}" not in _values(BASE):
+        image = prepare_copy(stack, engine, steps, BASE, daemon_of(stack))
+        if f"itqan:{BRANCH_SEED}" not in file_values(BASE):
             _require_no_copies(engine)
             make = SECRETS[BRANCH_SEED].generate
             assert make is not None
@@ -254,21 +291,47 @@ def _require_no_copies(engine: Engine) -> None:
 
 
 def derive(stack: str, branch: str, engine: Engine, steps: Steps) -> None:
-    """Writes the configuration of a branch's copy: that of the base, the branch, the network."""
+    """Writes the configuration of a branch's copy: that of the base, the branch, Docker host and network.
+
+    Raises ConfigurationError, HostUnreachable when the copy is on a Docker host that does not answer.
+    """
     import yaml
 
+    host = _host_by_state(stack, engine, steps)
     with one_at_a_time("subnets", steps, "another run chooses its network"):
-        document = _document(BASE)
+        document = file_document(BASE)
         values = document.get("config") or {}
         staging = {
-            **(values.get("itqan:staging") or {}),
-            "subnet": str(_subnet(stack)),
+            **{key: value for key, value in (values.get("itqan:staging") or {}).items() if key not in PLACE},
+            **_host_values(host),
+            "subnet": str(_subnet(stack, daemon_on(host))),
             "backend": backend_digest(engine),
         }
         document["config"] = {**values, "itqan:staging": staging, "itqan:branch": branch}
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
         head = f"# Derived from {BASE.name} by each run; what is changed here is lost.\n"
         _write(branch_file(stack), head + text)
+
+
+def _host_by_state(stack: str, engine: Engine, steps: Steps) -> DockerHost | None:
+    """The Docker host that a copy is on, as its state says, which another machine may have changed."""
+    if not project_hosts() and not derived_staging(stack).get("dockerHost"):
+        return None
+    try:
+        address = read_marks(stack, engine).host
+    except NoSuchStack:
+        return None
+    if address:
+        ensure_login(stack, engine, steps)
+    return named_host(address)
+
+
+def _host_values(host: DockerHost | None) -> dict[str, object]:
+    """What the program has to know of the Docker host and cannot see from here."""
+    if host is None:
+        return {}
+    information = daemon_on(host).checked("GET", "/info").json()
+    return {"dockerHost": host.address, "dockerCgroups": int(information.get("CgroupVersion") or 1)}
 
 
 def _write(path: Path, text: str) -> None:
@@ -282,14 +345,13 @@ def _write(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _subnet(stack: str) -> IPv4Network:
+def _subnet(stack: str, daemon: Daemon) -> IPv4Network:
     """The network that the copy has; else the one that was chosen before, the usual or the first free one.
 
     What other derived files name is taken too: their networks may be about to be made.
     """
     from settings import usual_subnet
 
-    daemon = Daemon()
     if not daemon.answers():
         return _chosen(stack) or usual_subnet(stack)
     if there := _network(daemon, stack):
@@ -309,30 +371,24 @@ def _network(daemon: Daemon, stack: str) -> IPv4Network | None:
     return next((subnet for network in networks for subnet in subnets_of(network)), None)
 
 
-def _keeps_network(stack: str) -> bool:
-    """Whether the copy's network, which another machine may have made, is that of its configuration."""
-    there = _network(Daemon(), stack)
+def _keeps_place(stack: str, engine: Engine) -> bool:
+    """Whether the copy, which another machine may have made, is where its configuration says.
+
+    On that Docker host, and in that network.
+    """
+    host = derived_staging(stack).get("dockerHost")
+    try:
+        if (host or project_hosts()) and read_marks(stack, engine).host != host:
+            return False
+    except NoSuchStack:
+        # another machine took it down
+        state_stamp(stack).remove()
+        return False
+    there = _network(daemon_of(stack), stack)
     return there in (None, _chosen(stack))
 
 
 def _chosen(stack: str) -> IPv4Network | None:
     """The network in a derived configuration."""
-    subnet = (_derived_values(stack).get("itqan:staging") or {}).get("subnet")
+    subnet = derived_staging(stack).get("subnet")
     return IPv4Network(subnet) if subnet else None
-
-
-def _derived_values(stack: str) -> Mapping[str, Any]:
-    path = branch_file(stack)
-    return _values(path) if path.exists() else {}
-
-
-def _values(path: Path) -> Mapping[str, Any]:
-    """The values of a stack's file, encrypted ones as they stand there."""
-    return _document(path).get("config") or {}
-
-
-def _document(path: Path) -> dict[str, Any]:
-    import yaml
-
-    found = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return found if isinstance(found, dict) else {}

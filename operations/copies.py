@@ -11,22 +11,30 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .branches import BRANCH_TAG, DOCKER_TAG
+from .branches import BRANCH_TAG, DOCKER_TAG, HOST_TAG
 from .daemon import Daemon
+from .docker_hosts import daemon_on, ensure_login, project_hosts
 from .engine import Engine
 from .errors import NoSuchStack
 from .labels import stack_label
 from .paths import own_file
 from .stack import STAGING
+from .steps import Steps
 from .table import grouped
+from .tunnel import dial, tunnels
+
+if TYPE_CHECKING:
+    from settings import DockerHost
 
 # Questions to the engine or to copies at a time.
 SIDE_BY_SIDE = 8
 # Seconds that a page gets.
 PATIENCE = 5.0
+# The Docker host that needs no address.
+HERE = "here"
 MEGABYTE = 1_000_000
 UNITS_OF_TIME = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -37,6 +45,7 @@ class Copy:
 
     branch    None for a state that names none
     docker    the Docker daemon that it is on
+    host      how that one's host is reached, ssh://USER@HOST; None: it is this machine's
     updated   when it was last worked on, in seconds since 1970
     outputs   empty before the first `up` has come to its end
     """
@@ -46,6 +55,7 @@ class Copy:
     docker: str | None
     updated: float
     outputs: Mapping[str, Any]
+    host: str | None = None
 
     @property
     def age(self) -> float:
@@ -55,7 +65,11 @@ class Copy:
 
 @dataclass(frozen=True)
 class Row:
-    """A copy in the list. `memory`: of both containers, in megabytes of 10^6; None where Docker has none."""
+    """A copy in the list.
+
+    host    its Docker host: ssh://USER@HOST, or `here`
+    memory  of both containers, in megabytes of 10^6; None where Docker has none
+    """
 
     branch: str
     stack: str
@@ -64,6 +78,7 @@ class Row:
     health: str
     address: str
     memory: int | None
+    host: str = HERE
 
 
 def found_copies(engine: Engine) -> list[Copy]:
@@ -87,39 +102,64 @@ def _copy(listed: Mapping[str, Any], engine: Engine) -> Copy | None:
         stack=name,
         branch=tags.get(BRANCH_TAG),
         docker=tags.get(DOCKER_TAG),
+        host=tags.get(HOST_TAG),
         updated=updated,
         outputs=outputs,
     )
 
 
-def rows(copies: list[Copy], daemon: Daemon) -> list[Row]:
-    """The list, by branch."""
+def rows(copies: list[Copy], engine: Engine, steps: Steps) -> list[Row]:
+    """The list, by branch; says which Docker hosts do not answer."""
     known = [copy for copy in copies if copy.branch]
+    reached = reach({copy.host for copy in known}, known[0].stack, engine, steps) if known else {}
     with ThreadPoolExecutor(SIDE_BY_SIDE) as beside:
-        found = list(beside.map(lambda copy: _row(copy, daemon), known))
+        found = list(beside.map(lambda copy: _row(copy, reached.get(copy.host)), known))
     return sorted(found, key=lambda row: row.branch)
 
 
-def _row(copy: Copy, daemon: Daemon) -> Row:
+def reach(
+    addresses: set[str | None], stack: str, engine: Engine, steps: Steps
+) -> dict[str | None, DockerHost | None]:
+    """Those of several Docker hosts that answer, by address (None: this machine); says why others do not.
+
+    Arguments: `stack`, one that has a state (`ensure_login`).
+    """
+    reached: dict[str | None, DockerHost | None] = {None: None}
+    if not addresses - {None}:
+        return reached
+    ensure_login(stack, engine, steps)
+    found, silent = tunnels([host for host in project_hosts() if host.address in addresses])
+    unknown = addresses - {None} - {host.address for host in project_hosts()}
+    lines = [f"Docker host {address}: itqan:staging.docker names it no more" for address in unknown]
+    for line in [*map(str, silent), *sorted(lines)]:
+        steps.say(f"  {line}")
+    return {**reached, **{one.host.address: one.host for one in found}}
+
+
+def _row(copy: Copy, host: DockerHost | None) -> Row:
+    """Arguments: `host`, the copy's if it is another one than this machine and answers."""
+    is_reached = host is not None or copy.host is None
     return Row(
         branch=copy.branch or "",
         stack=copy.stack,
         commit=copy.outputs.get("release", ""),
         age=copy.age,
-        health=_health(copy),
+        health=_health(copy, host) if is_reached else "its Docker host does not answer",
         address=copy.outputs.get("url", ""),
-        memory=_memory(copy.stack, daemon),
+        memory=_memory(copy.stack, daemon_on(host)) if is_reached else None,
+        host=copy.host or HERE,
     )
 
 
-def _health(copy: Copy) -> str:
+def _health(copy: Copy, host: DockerHost | None) -> str:
     """`ok` when its page answers with 200 over verified HTTPS, else what is the matter, in a word or two."""
     outputs = copy.outputs
     if not outputs.get("rootCertificate"):
         return "not up yet"
     context = ssl.create_default_context(cadata=outputs["rootCertificate"])
     try:
-        plain = socket.create_connection((outputs["address"], 443), PATIENCE)
+        address = (outputs["address"], 443)
+        plain = dial(host, *address) if host else socket.create_connection(address, PATIENCE)
         with plain, context.wrap_socket(plain, server_hostname=outputs["domain"]) as secure:
             secure.sendall(f"GET / HTTP/1.0\r\nHost: {outputs['domain']}\r\n\r\n".encode())
             answer = http.client.HTTPResponse(secure)
@@ -160,9 +200,9 @@ def table(listed: list[Row]) -> str:
     """The list as text."""
     if not listed:
         return "no branch has a copy; ./itqan branch up BRANCH makes one"
-    head = ("branch", "commit", "age", "health", "address", "memory")
+    head = ("branch", "commit", "age", "health", "address", "host", "memory")
     lines = [
-        ("", (r.branch, r.commit[:12], age_words(r.age), r.health, r.address, _megabytes(r.memory)))
+        ("", (r.branch, r.commit[:12], age_words(r.age), r.health, r.address, r.host, _megabytes(r.memory)))
         for r in listed
     ]
     return "\n".join(line for line in grouped(head, lines) if line)

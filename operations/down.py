@@ -7,6 +7,7 @@ import sys
 
 from .branches import derive_if_branch, forget_branch
 from .daemon import Daemon
+from .docker_hosts import daemon_of
 from .edge import tidy, unregister
 from .engine import Engine
 from .errors import ConfigurationError, EngineError, NoSuchStack, OperationError
@@ -40,14 +41,14 @@ def take_down(stack: str, steps: Steps, *, images: bool) -> None:
         derive_if_branch(stack, engine, steps)
         _require_allowed(stack, engine)
         recover(stack, engine, steps)
-        unregister(stack, steps)
+        unregister(stack, daemon_of(stack), steps)
         _destroy(stack, steps)
+    daemon = daemon_of(stack)
     forget_branch(stack)
     root_certificate_file(stack).unlink(missing_ok=True)
-    daemon = Daemon()
     if daemon.answers():
         # once more: the run of another copy may have come in between
-        unregister(stack, steps)
+        unregister(stack, daemon, steps)
         _require_nothing_left(daemon, stack)
         if images:
             tidy(daemon, steps)

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .daemon import Answer, Daemon
+from .docker_hosts import daemon_of
 from .errors import DockerError, OperationError
 from .labels import PROJECT_LABEL, STACK_KEY
 from .steps import Steps
@@ -58,7 +59,7 @@ def register(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
     listen = outputs.get("edge")
     if not listen:
         return
-    daemon = Daemon()
+    daemon = daemon_of(stack)
     _ensure_runs(daemon, stack, steps)
     before = _listens(daemon)
     if before and before != listen:
@@ -72,13 +73,13 @@ def register(stack: str, outputs: Mapping[str, Any], steps: Steps) -> None:
         )
 
 
-def unregister(stack: str, steps: Steps) -> None:
+def unregister(stack: str, daemon: Daemon, steps: Steps) -> None:
     """Leads nobody to the copy any more: before it goes, and once more after. Without an edge, nothing.
 
     A failure is told and nothing more, for a copy has to go whatever state the edge is in.
     """
     try:
-        _renew(Daemon(), without=stack)
+        _renew(daemon, without=stack)
     except (OperationError, OSError) as error:
         steps.say(f"  the edge may still lead to stack {stack}: {error}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .daemon import Daemon
+from .docker_hosts import daemon_of
 from .engine import Engine
 from .errors import OperationError
 from .labels import stack_label
@@ -74,7 +74,7 @@ def _is_engine(pid: int) -> bool:
 
 def _remove_unknown(stack: str, known: set[str]) -> None:
     """Removes what carries the stack's label and its state does not know: made by the run that was killed."""
-    daemon = Daemon()
+    daemon = daemon_of(stack)
     if not daemon.answers():
         return
     for kind, options in (("containers", "?force=1&v=1"), ("networks", "")):

@@ -30,10 +30,37 @@ def opening_words(outputs: Mapping[str, Any], file: Path = AUTHORITY_FILE) -> st
         f"  {where}:\n" + "\n".join(f"    {line}" for line in lines) for where, lines in trust(file).items()
     )
     return (
-        f"{outputs['url']}\n\n"
+        f"{outputs['url']}\n\n{_way(outputs)}"
         "To trust the certificates of all copies, once (the authority can sign only for names below "
         f".localhost and .test):\n{ways}"
     )
+
+
+def _way(outputs: Mapping[str, Any]) -> str:
+    """How a browser on this machine gets to a copy on another Docker host; empty where it just does."""
+    line = forward_line(outputs)
+    return (
+        f"While this runs, typed in the project's folder (the copy is on another Docker host):\n  {line}\n\n"
+        if line
+        else ""
+    )
+
+
+def forward_line(outputs: Mapping[str, Any]) -> str | None:
+    """The line that leads a port of this machine to the edge of a copy's Docker host.
+
+    None for a copy that is reached without: on this machine, or behind an edge that listens for others.
+    """
+    host, listen = outputs.get("dockerHost"), outputs.get("edge")
+    if not host or (listen and not str(listen).startswith("127.")):
+        return None
+    from components.docker_host import SSH_OPTIONS
+
+    way = listen or f"127.0.0.1:443:{outputs['address']}:443"
+    forward = f"{way}:{way}" if listen else way
+    user, _, where = str(host).removeprefix("ssh://").partition("@")
+    name, _, port = where.partition(":")
+    return " ".join(["ssh -N", *SSH_OPTIONS, "-L", forward, "-p", port or "22", f"{user}@{name}"])
 
 
 def trust(file: Path) -> dict[str, list[str]]:

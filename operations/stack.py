@@ -71,8 +71,8 @@ def forget_stack(name: str) -> None:
 
 
 def state_stamp(name: str) -> Stamp:
-    """The note that the stack's state exists in the backend that the environment names."""
-    return Stamp(f"state-{name}", [])
+    """The note that the stack's state exists in the backend that the environment or Pulumi.yaml names."""
+    return Stamp(f"state-{name}", [ROOT / "Pulumi.yaml"])
 
 
 def prepared_stamp(name: str) -> Stamp:
@@ -80,12 +80,15 @@ def prepared_stamp(name: str) -> Stamp:
     return Stamp(f"stack-{name}", [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "settings").glob("*.py")])
 
 
-def image_is_there(facts: Mapping[str, str]) -> bool:
-    """Whether Docker still has the image of a copy: one request."""
+def image_is_there(facts: Mapping[str, str], daemon: Daemon | None = None) -> bool:
+    """Whether Docker still has the image of a copy: one request.
+
+    Arguments: `daemon`, another one than this machine's.
+    """
     if facts["target"] != "docker":
         return True
     try:
-        return Daemon().has_image(facts["image"])
+        return (daemon or Daemon()).has_image(facts["image"])
     except OSError:
         return False
 
@@ -104,6 +107,11 @@ def _prepare(name: str, engine: Engine, steps: Steps) -> dict[str, str]:
         settings = load(name, values, ROOT)
     except SettingsError as error:
         raise unusable(name, error.problems) from None
+    if settings.docker_host:
+        raise ConfigurationError(
+            f"itqan:staging.dockerHost: {settings.docker_host.address}: only ./itqan branch up puts a copy "
+            f"on another Docker host; type: pulumi config rm --stack {name} --path itqan:staging.dockerHost"
+        )
     if target == "docker":
         _find_subnet(name, engine, steps, settings)
     return {"target": target, "image": image}
@@ -140,15 +148,18 @@ def open_state(name: str, engine: Engine, steps: Steps) -> None:
     stamp.write({})
 
 
-def prepare_copy(name: str, engine: Engine, steps: Steps, file: Path | None = None) -> str:
+def prepare_copy(
+    name: str, engine: Engine, steps: Steps, file: Path | None = None, daemon: Daemon | None = None
+) -> str:
     """Docker and the base image of a copy; notes in its configuration what was chosen. Returns the image.
 
-    Arguments: `file`, another configuration file than the stack's own.
+    Arguments: `file`, another configuration file than the stack's own; `daemon`, another one than this
+    machine's.
     """
     from .prepare.docker import ensure_docker
     from .prepare.image import choose_base, ensure_image
 
-    daemon = ensure_docker(steps)
+    daemon = daemon or ensure_docker(steps)
     own = _own_values(file or stack_file(name))
     image = (own.get("staging") or {}).get("image")
     if image:

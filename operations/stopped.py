@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from .daemon import Daemon
+from .docker_hosts import daemon_of
 from .labels import stack_label
 from .steps import Steps
 
@@ -14,7 +14,7 @@ def start_stopped(stack: str, steps: Steps) -> None:
 
     Raises DockerError with the daemon's words, OSError when no daemon answers.
     """
-    daemon = Daemon()
+    daemon = daemon_of(stack)
     stopped = [
         c for c in daemon.objects("containers", stack_label(stack)) if c["State"] in ("exited", "created")
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .events import Record
+from .opening import forward_line
 from .paths import HOME
 from .run import RunFailed
 from .stack import Stack
@@ -85,10 +86,11 @@ def _places(stack: Stack, outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
     ssh = outputs.get("ssh") or {}
     rows = [
         ("open", outputs.get("url")),
+        ("through", forward_line(outputs)),
         ("address", outputs.get("address")),
-        ("ssh", "ssh -p {port} {user}@{host}".format(**ssh) if ssh else None),
+        ("ssh", f"ssh {_jump(outputs)}-p {ssh['port']} {ssh['user']}@{ssh['host']}" if ssh else None),
         ("container", outputs.get("container")),
-        ("log in", f"docker exec -it {outputs['container']} bash" if outputs.get("container") else None),
+        ("log in", _log_in(outputs)),
         ("release", outputs.get("release")),
         ("authority", root_certificate_file(stack.name) if outputs.get("rootCertificate") else None),
         ("try", curl_line(stack.name, outputs) if stack.is_copy else None),
@@ -104,8 +106,17 @@ def curl_line(stack: str, outputs: Mapping[str, Any]) -> str | None:
     address, _, port = (outputs.get("edge") or f"{outputs['address']}:443").partition(":")
     return (
         f"curl --cacert {root_certificate_file(stack)} "
-        f"--resolve {outputs['domain']}:{port}:{address.replace('0.0.0.0', '127.0.0.1')} {outputs['url']}"
+        f"--resolve {outputs['domain']}:{port}:{_reached(address, outputs)} {outputs['url']}"
     )
+
+
+def _reached(address: str, outputs: Mapping[str, Any]) -> str:
+    """Where this machine reaches what listens at an address of the copy's Docker host."""
+    host = outputs.get("dockerHost")
+    if host and forward_line(outputs):
+        return "127.0.0.1"
+    every = str(host).rpartition("@")[2].partition(":")[0] if host else "127.0.0.1"
+    return address.replace("0.0.0.0", every)
 
 
 def _without_root(stack: Stack, outputs: Mapping[str, Any]) -> str | None:
@@ -114,6 +125,19 @@ def _without_root(stack: Stack, outputs: Mapping[str, Any]) -> str | None:
         return None
     line = f"pulumi config set --stack {stack.name} --path itqan:connection.user {outputs['deployUser']}"
     return f"log in without root from now on: {line}"
+
+
+def _jump(outputs: Mapping[str, Any]) -> str:
+    """ssh's option for a copy that is reached through its Docker host."""
+    host = outputs.get("dockerHost")
+    return f"-J {str(host).removeprefix('ssh://')} " if host else ""
+
+
+def _log_in(outputs: Mapping[str, Any]) -> str | None:
+    if not outputs.get("container"):
+        return None
+    host = f"-H {outputs['dockerHost']} " if outputs.get("dockerHost") else ""
+    return f"docker {host}exec -it {outputs['container']} bash"
 
 
 def _durations(record: Record, preparation: Mapping[str, float]) -> list[tuple[str, str]]:

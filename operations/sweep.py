@@ -10,6 +10,7 @@ from urllib.parse import quote
 from .branches import backend_digest, derive, docker_id, forget_branch
 from .copies import Copy, age_words, found_copies
 from .daemon import Daemon
+from .docker_hosts import has_login, project_hosts
 from .down import take_down
 from .edge import tidy
 from .engine import Engine
@@ -19,6 +20,7 @@ from .machine import ready_engine
 from .paths import BRANCHES, ROOT
 from .stack import own_configuration
 from .steps import Steps
+from .tunnel import tunnels
 from .waiting import is_taken, lock_file, one_at_a_time
 
 # Seconds that a state may be without containers: a run makes the state first.
@@ -37,10 +39,11 @@ class Removal:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep removes, and what it leaves although it looks like something to remove, with why."""
+    """What a sweep removes, what it leaves although it looks like something to remove, and where."""
 
     removals: Sequence[Removal]
     left: Sequence[str]
+    daemons: Sequence[Daemon] = ()
 
 
 def look(steps: Steps) -> Sweep:
@@ -49,15 +52,46 @@ def look(steps: Steps) -> Sweep:
     Raises ConfigurationError when the repository does not answer or has no branch at all, DockerError when
     Docker does not.
     """
-    engine, daemon = ready_engine(steps), Daemon()
-    here = docker_id(daemon)
+    engine = ready_engine(steps)
+    reached = _reached(steps)
     # Docker first: what a run makes after this look has its state in the next one.
-    objects = _objects(daemon, f"{BACKEND_KEY}={backend_digest(engine)}")
+    label = f"{BACKEND_KEY}={backend_digest(engine)}"
+    objects = [found for daemon in reached.daemons.values() for found in _objects(daemon, label)]
     copies = found_copies(engine)
-    removals, left = _copies(copies, objects, engine, here, steps)
+    removals, left = _copies(copies, objects, engine, reached, steps)
     known = {copy.stack for copy in copies}
-    orphans = [_orphan(found, daemon) for found in objects if found.stack not in known]
-    return Sweep([*removals, *orphans, *_files(known)], left)
+    orphans = [_orphan(found) for found in objects if found.stack not in known]
+    return Sweep([*removals, *orphans, *_files(known)], left, list(reached.daemons.values()))
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """The Docker daemons that answer, by what they call themselves, and the addresses of further hosts."""
+
+    daemons: Mapping[str, Daemon]
+    addresses: frozenset[str]
+
+
+def _reached(steps: Steps) -> _Reached:
+    """What there is to sweep: this machine's Docker, and that of the further hosts that answer.
+
+    Where copies are on further hosts only, this machine needs none. Says which hosts do not answer. A machine
+    that has never worked with those hosts has no login yet: `branch list` or `branch up` gets it.
+    """
+    hosts = project_hosts()
+    if hosts and not has_login():
+        steps.say("  further Docker hosts are not swept: type ./itqan branch list first, which logs in there")
+        hosts = []
+    found, silent = tunnels(hosts)
+    for error in silent:
+        steps.say(f"  not swept: {error}")
+    here = Daemon()
+    daemons = [one.daemon for one in found]
+    if not found or here.answers():
+        daemons.append(here)
+    return _Reached(
+        {docker_id(daemon): daemon for daemon in daemons}, frozenset(one.host.address for one in found)
+    )
 
 
 def carry_out(sweep: Sweep, steps: Steps) -> list[str]:
@@ -69,7 +103,8 @@ def carry_out(sweep: Sweep, steps: Steps) -> list[str]:
             removal.remove()
         except OperationError as error:
             failed.append(f"{removal.what}: {error}")
-    tidy(Daemon(), steps)
+    for daemon in sweep.daemons:
+        tidy(daemon, steps)
     return failed
 
 
@@ -82,11 +117,14 @@ class _Object:
     id: str
     name: str
     stack: str
+    daemon: Daemon
 
 
 def _objects(daemon: Daemon, label: str) -> list[_Object]:
     return [
-        _Object(kind, options, found.get("Id") or found["Name"], _name(found), found["Labels"][STACK_KEY])
+        _Object(
+            kind, options, found.get("Id") or found["Name"], _name(found), found["Labels"][STACK_KEY], daemon
+        )
         for kind, options in KINDS
         for found in daemon.objects(kind, label)
     ]
@@ -96,19 +134,22 @@ def _name(found: Mapping[str, Any]) -> str:
     return str(found.get("Name") or found["Names"][0].lstrip("/"))
 
 
-def _orphan(found: _Object, daemon: Daemon) -> Removal:
+def _orphan(found: _Object) -> Removal:
     def remove() -> None:
-        daemon.checked("DELETE", f"/{found.kind}/{quote(found.id)}{found.options}")
+        found.daemon.checked("DELETE", f"/{found.kind}/{quote(found.id)}{found.options}")
 
     return Removal(f"{found.kind[:-1]} {found.name}", f"no state knows stack {found.stack}", remove)
 
 
 def _copies(
-    copies: Sequence[Copy], objects: Sequence[_Object], engine: Engine, here: str, steps: Steps
+    copies: Sequence[Copy], objects: Sequence[_Object], engine: Engine, reached: _Reached, steps: Steps
 ) -> tuple[list[Removal], list[str]]:
     """The copies to remove, and those that are left alone for a reason."""
     known = [copy for copy in copies if copy.branch]
     left = [f"stack {copy.stack}: its state names no branch" for copy in copies if not copy.branch]
+    silent = [copy for copy in known if copy.host and copy.host not in reached.addresses]
+    left += [f"stack {copy.stack}: its Docker host {copy.host} is not reached" for copy in silent]
+    known = [copy for copy in known if copy not in silent]
     if not known:
         return [], left
     ttl, heads = _rules(known[0], engine, steps)
@@ -118,7 +159,7 @@ def _copies(
         why = _why(copy, heads, ttl, has_containers=copy.stack in running)
         if not why:
             continue
-        if copy.docker not in (None, here):
+        if copy.docker not in (None, *reached.daemons):
             left.append(f"stack {copy.stack} ({why}): it is on another Docker host, daemon {copy.docker}")
         elif is_taken(copy.stack):
             left.append(f"stack {copy.stack} ({why}): a run works on it")

@@ -12,11 +12,12 @@ from .steps import Steps
 # In the order of a run: what fails soonest comes first.
 TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "edge", "e2e", "vps", "branches", "ci")
 # Tiers that run containers.
-CONTAINERS = frozenset({"archive", "conformance", "edge", "e2e", "vps", "branches", "ci", "soak"})
+CONTAINERS = frozenset({"archive", "conformance", "edge", "e2e", "vps", "branches", "ci", "soak", "remote"})
 # Tiers that look at pages.
 BROWSERS = frozenset({"browser", "edge"})
-# Only when asked for; parity compares two stacks that are up: --stack A --stack B.
-FURTHER_TIERS = ("soak", "parity")
+# Only when asked for; remote makes Docker hosts of its own, parity compares two stacks that are up: --stack A
+# --stack B.
+FURTHER_TIERS = ("soak", "remote", "parity")
 
 
 def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps) -> int:

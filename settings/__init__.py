@@ -1,14 +1,15 @@
 """Everything the server's document says, as one typed model read from Pulumi's configuration."""
 
 from .branches import slug, source_of, stack_of
-from .loading import SettingsError, load, merged_config, problems_at, stack_file_config
+from .loading import SettingsError, docker_hosts, load, merged_config, problems_at, stack_file_config
 from .model import Settings, usual_subnet
-from .parts import OwnerMode, Program
+from .parts import DockerHost, OwnerMode, Program
 from .rules import NAMESPACE, at, laid
 from .secrets import (
     AUTHORITY,
     BRANCH_SEED,
     BUNDLE,
+    DOCKER_KEY,
     OPTIONAL_VARIABLES,
     ROTATION,
     SECRET_VARIABLES,
@@ -23,18 +24,21 @@ __all__ = [
     "AUTHORITY",
     "BRANCH_SEED",
     "BUNDLE",
+    "DOCKER_KEY",
     "NAMESPACE",
     "OPTIONAL_VARIABLES",
     "ROTATION",
     "SECRETS",
     "SECRET_VARIABLES",
     "VARIABLES",
+    "DockerHost",
     "OwnerMode",
     "Program",
     "Secret",
     "Settings",
     "SettingsError",
     "at",
+    "docker_hosts",
     "laid",
     "load",
     "merged_config",

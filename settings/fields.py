@@ -62,6 +62,21 @@ DURATION = "minutes, hours, days or weeks, such as 12h or 7d"
 Duration = Annotated[str, text(r"[1-9][0-9]{0,3}[mhdw]", DURATION)]
 DUMP = "an absolute path of this machine or an https:// address, which ends in .sql, .sql.gz or .sql.zst"
 Dump = Annotated[str, text(r"(?:/[^\x00-\x1f\x7f]+|https://[^\s?#]+)\.sql(?:\.gz|\.zst)?(?:\?\S*)?", DUMP)]
+DOCKER_ADDRESS = "ssh://USER@HOST or ssh://USER@HOST:PORT"
+
+
+def _port_of(address: str) -> str:
+    port = re.search(r":(\d+)$", address.removeprefix("ssh:"))
+    if port and not 1 <= int(port[1]) <= 65535:
+        raise ValueError(f"{address!r}: allowed: a port from 1 to 65535")
+    return address
+
+
+DockerAddress = Annotated[
+    str,
+    text(r"ssh://[a-z_][a-z0-9_-]{0,31}@[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?", DOCKER_ADDRESS),
+    AfterValidator(_port_of),
+]
 PackageName = Annotated[str, text(r"[a-z0-9][a-z0-9+.-]+", "the name of a package of the distribution")]
 Port = Annotated[int, Field(ge=1, le=65535, description="a port, 1 to 65535")]
 

@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 
 from .branches import branch_problems, with_branch
 from .model import Settings
-from .rules import NAMESPACE, broken_rules
+from .parts import DockerHost, Staging
+from .rules import NAMESPACE, at, broken_rules
 from .secrets import BUNDLE, ROTATION, SECRETS, VARIABLES, missing_secrets
 
 
@@ -48,6 +49,15 @@ def load(stack: str, config: Mapping[str, object], root: Path) -> Settings:
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def docker_hosts(config: Mapping[str, Any]) -> list[DockerHost]:
+    """The Docker hosts of a merged configuration. Raises SettingsError with a line for each mistake."""
+    try:
+        return Staging.model_validate({"docker": at(config, "staging.docker") or []}).docker
+    except ValidationError as error:
+        details = [ErrorDetails(**{**d, "loc": ("staging", *d["loc"])}) for d in error.errors()]
+        raise SettingsError(list(dict.fromkeys(map(_line, details)))) from None
 
 
 def problems_at(config: Mapping[str, Any], path: str) -> list[str]:

@@ -28,6 +28,7 @@ from .parts import (
     ConnectionSettings,
     Database,
     Dns,
+    DockerHost,
     Nginx,
     Observer,
     OwnerMode,
@@ -137,6 +138,7 @@ class Settings(Part):
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
+    docker_private_key: PrivateKey | None = None
     rotation: Rotation | None = None
     branch_seed: SecretValue | None = None
 
@@ -224,6 +226,11 @@ class Settings(Part):
         """Packages beside those of the platform, each once; `zstd` unpacks a dump."""
         unpacks = ["zstd"] if (self.staging.database or "").partition("?")[0].endswith(".zst") else []
         return list(dict.fromkeys([*self.further_packages, *unpacks]))
+
+    @property
+    def docker_host(self) -> DockerHost | None:
+        """The Docker host that a copy is on; None: this machine."""
+        return self.staging.chosen if self.target == "docker" else None
 
     @property
     def mounted_repository(self) -> str | None:

@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from .fields import (
+    DOCKER_ADDRESS,
     DUMP,
     DURATION,
     AbsolutePath,
     AccountName,
     Command,
+    DockerAddress,
     Domain,
     Dump,
     Duration,
@@ -262,6 +264,31 @@ class Release(Part):
 SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
+DOCKER_HOSTS = f'a list of {{address: {DOCKER_ADDRESS}, hostKey: "ssh-ed25519 …"}}, one for each Docker host'
+
+
+class DockerHost(Part):
+    """A Docker host that is reached over SSH (docs/hosts.md); the host key is always pinned."""
+
+    address: DockerAddress
+    host_key: HostKey
+
+    @property
+    def user(self) -> str:
+        """Who logs in."""
+        return self.address.removeprefix("ssh://").partition("@")[0]
+
+    @property
+    def name(self) -> str:
+        """The host's name or address."""
+        return self.address.rpartition("@")[2].partition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """Where sshd listens."""
+        return int(self.address.rpartition("@")[2].partition(":")[2] or 22)
+
+
 class Staging(Part):
     """A copy on Docker."""
 
@@ -276,11 +303,27 @@ class Staging(Part):
     ttl: Duration | None = Field(None, description=DURATION)
     seed: bool = Field(True, description="true or false: whether a new database gets the application's seeds")
     database: Dump | None = Field(None, description=DUMP)
+    docker: list[DockerHost] = Field([], description=DOCKER_HOSTS)
+    docker_host: DockerAddress | None = Field(None, description=DOCKER_ADDRESS)
+    docker_cgroups: Literal[1, 2] | None = Field(None, description="1 or 2: the cgroups of the Docker host")
 
     @property
     def ttl_seconds(self) -> float | None:
         """How old the copy of a branch may get; None: as old as its branch."""
         return None if self.ttl is None else float(self.ttl[:-1]) * SECONDS[self.ttl[-1]]
+
+    @field_validator("docker")
+    @classmethod
+    def _each_once(cls, hosts: list[DockerHost]) -> list[DockerHost]:
+        addresses = [host.address for host in hosts]
+        if twice := sorted({address for address in addresses if addresses.count(address) > 1}):
+            raise ValueError(f"{', '.join(twice)} stands twice; each Docker host once")
+        return hosts
+
+    @property
+    def chosen(self) -> DockerHost | None:
+        """The Docker host that the copy is on; None: this machine."""
+        return next((host for host in self.docker if host.address == self.docker_host), None)
 
     @model_validator(mode="after")
     def _subnet_has_room(self) -> Staging:

@@ -23,6 +23,7 @@ def broken_rules(config: Mapping[str, Any]) -> list[str]:
         *_zone_rules(config),
         *_observer_rules(config),
         *_authority_rules(config),
+        *_docker_rules(config),
     ]
 
 
@@ -143,6 +144,25 @@ def _authority_rules(config: Mapping[str, Any]) -> list[str]:
     if any(lies_in(domain, test) for test in allowed):
         return []
     return [_line("domain", f"{domain!r}: allowed for a copy: {', '.join(allowed)}, or a name below them")]
+
+
+def _docker_rules(config: Mapping[str, Any]) -> list[str]:
+    """A copy is on one of the Docker hosts that the settings name, and there is a key that logs in."""
+    chosen = at(config, "staging.dockerHost")
+    if config.get("target") != "docker" or not chosen:
+        return []
+    known = [host.get("address") for host in _list(at(config, "staging.docker")) if isinstance(host, dict)]
+    problems = []
+    if chosen not in known:
+        problems.append(
+            _line("staging.dockerHost", f"{chosen}: the copy is there, and itqan:staging.docker names it not")
+        )
+    if not config.get("dockerPrivateKey"):
+        problems.append(
+            f"pulumi config set --secret {NAMESPACE}:dockerPrivateKey    # logs in on {chosen}; "
+            "or let ./itqan branch up make one"
+        )
+    return problems
 
 
 def signed_domains(branches: str | None) -> tuple[str, ...]:

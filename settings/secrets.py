@@ -108,6 +108,8 @@ VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
 # The one secret that the copies of branches share: their own are derived from it.
 BRANCH_SEED = "branchSeed"
+# The one key that logs in on the Docker hosts of `itqan:staging.docker`.
+DOCKER_KEY = "dockerPrivateKey"
 # The one secret that all copies of a project share: a browser trusts its certificate once.
 AUTHORITY = "authorityPrivateKey"
 
@@ -135,6 +137,11 @@ SECRETS: dict[str, Secret] = {
     "livekitApiKey": Secret("LIVEKIT_API_KEY", HOST),
     "livekitApiSecret": Secret("LIVEKIT_API_SECRET", HOST),
     "deployKey": Secret("private SSH key that reads the release's repository", NOWHERE),
+    DOCKER_KEY: Secret(
+        "private SSH key that logs in on the hosts of itqan:staging.docker (OpenSSH format)",
+        NOWHERE,
+        _ssh_key,
+    ),
     BRANCH_SEED: Secret("what the secrets of the copies of branches are derived from", NOWHERE, _base64(32)),
 }
 

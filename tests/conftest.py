@@ -22,6 +22,7 @@ KEYS = (
     "sshHostPrivateKey",
     "registrarPrivateKey",
     "authorityPrivateKey",
+    "dockerPrivateKey",
     "tsigSecret",
 )
 OBSERVER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl pipeline"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..backend import chosen_backend
 from ..errors import OperationError
 from .github import GitHub
 
@@ -73,7 +74,7 @@ class Context:
             f"{server}/{repository}/actions/runs/{run}" if repository and run else "",
             _path(environment, "GITHUB_STEP_SUMMARY"),
             _path(environment, "GITHUB_OUTPUT"),
-            not repository or "PULUMI_BACKEND_URL" in environment,
+            not repository or chosen_backend(environment) is not None,
         )
 
     def require_backend(self) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 
 import urllib3
 
+from ..docker_hosts import host_of
 from ..engine import Engine
 from ..errors import OperationError
 from ..machine import ready_engine
 from ..steps import Steps
 from ..table import grouped
+from ..tunnel import forwarded
 
 # RFC 6455, section 1.3: what a server's accept value is made with.
 WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -36,12 +38,15 @@ class Site:
     address       where it is connected to, whatever the resolver says
     authority     PEM of an authority that is trusted beside this machine's; empty for a public one
     websocket     the path of the application's WebSocket
+    https, http   the ports there
     """
 
     domain: str
     address: str
     authority: str
     websocket: str
+    https: int = 443
+    http: int = 80
 
     def get(self, path: str, host: str = "", headers: Mapping[str, str] | None = None) -> Any:
         """GET over HTTPS, the chain verified for the name that is asked for; no redirect followed."""
@@ -51,7 +56,7 @@ class Site:
             context.load_verify_locations(cadata=self.authority)
         with urllib3.HTTPSConnectionPool(
             self.address,
-            443,
+            self.https,
             ssl_context=context,
             server_hostname=name,
             assert_hostname=name,
@@ -62,7 +67,7 @@ class Site:
 
     def get_plain(self) -> Any:
         """GET over HTTP."""
-        with urllib3.HTTPConnectionPool(self.address, 80, timeout=TIMEOUT) as pool:
+        with urllib3.HTTPConnectionPool(self.address, self.http, timeout=TIMEOUT) as pool:
             return pool.request("GET", "/", headers={"Host": self.domain}, redirect=False, retries=False)
 
 
@@ -124,12 +129,23 @@ def site_of(stack: str, engine: Engine) -> Site:
     if not outputs.get("domain"):
         raise OperationError(f"stack {stack} is not up; type: ./itqan up --stack {stack}")
     key = settings.reverb_app_key.get_secret_value()
+    address, *ports = _reached(stack, outputs)
     return Site(
         outputs["domain"],
-        outputs["address"],
+        address,
         str(outputs.get("rootCertificate") or ""),
         f"/app/{key}?protocol=7&client=itqan&version=1",
+        *ports,
     )
+
+
+def _reached(stack: str, outputs: Mapping[str, Any]) -> tuple[str, int, int]:
+    """Where this machine reaches the site: address, ports of HTTPS and HTTP. Raises HostUnreachable."""
+    ports = (443, 80)
+    if not outputs.get("dockerHost") or (host := host_of(stack)) is None:
+        return outputs["address"], *ports
+    https, http = forwarded(host, outputs["address"], ports)
+    return "127.0.0.1", https, http
 
 
 def questions(site: Site, tenant: str | None) -> list[tuple[str, Callable[[], tuple[bool, str]]]]:

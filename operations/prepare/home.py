@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..backend import VARIABLE, chosen_backend
 from ..paths import HOME, STATE
 
 OWN_PULUMI_HOME = HOME / "pulumi"
@@ -18,7 +19,8 @@ NO_LOGS = "This file stands in for a folder, so that the engine keeps no logs (o
 def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
     """The variables that the engine needs beyond `current`, without touching the disk.
 
-    What the user's environment already says of the backend, the passphrase and Pulumi's home stays.
+    What the user's environment already says of the backend, the passphrase and Pulumi's home stays; a backend
+    in Pulumi.yaml counts where the environment names none. Raises ConfigurationError for one that cannot be.
     """
     variables = {
         "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -27,8 +29,11 @@ def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
     }
     if "PULUMI_HOME" not in current:
         variables["PULUMI_HOME"] = str(OWN_PULUMI_HOME)
-    if "PULUMI_BACKEND_URL" not in current:
-        variables["PULUMI_BACKEND_URL"] = STATE.as_uri()
+    named = chosen_backend(current)
+    if VARIABLE not in current:
+        # for Pulumi.yaml's too, as the variable goes before what `pulumi login` has stored
+        variables[VARIABLE] = named or STATE.as_uri()
+    if named is None:
         # The history keeps every state: compressed it is a twentieth, and a backup would be one more each.
         variables["PULUMI_DIY_BACKEND_ZSTD"] = "true"
         variables["PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS"] = "true"

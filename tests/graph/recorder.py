@@ -45,6 +45,7 @@ class Resource:
     after: set[str]
     deleted_with: str
     ignored: list[str]
+    provider: str
 
 
 @dataclass
@@ -90,6 +91,7 @@ class Recorder(mocks.MockMonitor):
                 {_name(urn) for urn in request.dependencies},
                 _name(request.deletedWith),
                 list(request.ignoreChanges),
+                request.provider,
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 

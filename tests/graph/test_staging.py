@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from components.staging import base_images, context_files, image_name, package_script, write_context
 from components.unit import Unit
 from settings import Settings
-from tests.graph.recorder import Program, is_secret, plain
+from tests.graph.recorder import Program, in_clear, is_secret, plain
 
 
 def test_network_images_and_containers(copy: Program) -> None:
@@ -139,3 +140,50 @@ def test_the_context_on_disk_is_exactly_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["Dockerfile", "registrar.sh", "packages/apply.sh", "packages/lib.sh"])
 def test_the_context_has(staging_units: dict[str, Unit], name: str) -> None:
     assert context_files(list(staging_units.values()))[name].strip()
+
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEBLKdHKdq5Bj2vzQJyAQlYTE4zNmFlZGZhYmNkZWZn"
+DOCKER_HOST = {"address": "ssh://root@192.0.2.7:2222", "hostKey": HOST_KEY}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(run: Callable[..., Program]) -> Program:
+    """A copy on another Docker host."""
+    chosen = {"docker": [DOCKER_HOST], "dockerHost": DOCKER_HOST["address"], "dockerCgroups": 2}
+    return run("staging", staging=chosen)
+
+
+def test_another_docker_host_has_a_provider_of_its_own(elsewhere: Program) -> None:
+    provider = elsewhere.resources["docker-host"]
+    assert provider.type == "pulumi:providers:docker"
+    assert provider.inputs["host"] == "ssh://root@192.0.2.7:2222"
+    assert provider.after == {"organization/itqan/staging"}, (
+        "the own outputs are read before a state is written"
+    )
+    options = json.loads(provider.inputs["sshOpts"])
+    assert options[2:4] == ["-i", ".itqan/docker/key"]
+    assert {"StrictHostKeyChecking=yes", "UserKnownHostsFile=.itqan/docker/known_hosts"} <= set(options)
+    for name in ("network", "server", "registrar", "image-server", "image-registrar"):
+        assert "::docker-host::" in elsewhere.resources[name].provider, name
+    assert elsewhere.outputs["dockerHost"] == "ssh://root@192.0.2.7:2222"
+
+
+def test_this_machine_needs_none(copy: Program) -> None:
+    assert "docker-host" not in copy.resources
+    assert {resource.provider for resource in copy.resources.values()} == {""}
+    assert "dockerHost" not in copy.outputs
+    assert all("proxy" not in plain(command.inputs["connection"]) for command in copy.commands.values())
+
+
+def test_commands_go_through_the_docker_host(elsewhere: Program, secrets: dict[str, str]) -> None:
+    for command in elsewhere.commands.values():
+        proxy = plain(command.inputs["connection"])["proxy"]
+        assert (proxy["host"], proxy["port"], proxy["user"]) == ("192.0.2.7", 2222, "root")
+        assert (proxy["hostKey"], proxy["privateKey"]) == (HOST_KEY, secrets["dockerPrivateKey"])
+        assert secrets["dockerPrivateKey"].splitlines()[1] not in in_clear(command.inputs)
+
+
+def test_cgroups_are_those_of_the_docker_host(elsewhere: Program) -> None:
+    server = plain(elsewhere.resources["server"].inputs)
+    assert server["cgroupnsMode"] == "private"
+    assert "volumes" not in server or not server["volumes"]

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from operations import cli, stamp, subnets, tiers
+from operations.backend import chosen_backend
 from operations.daemon import Daemon
 from operations.display import Display
 from operations.engine import Engine
@@ -123,7 +124,45 @@ class TestHome:
 
     @pytest.mark.parametrize("name", ["PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE_FILE"])
     def test_what_the_user_names_stays(self, name: str) -> None:
-        assert name not in engine_environment({name: "mine"})
+        assert name not in engine_environment({name: "s3://mine"})
+
+    def test_a_backend_of_the_project(self, tmp_path: Path) -> None:
+        project = tmp_path / "Pulumi.yaml"
+        project.write_text("name: itqan\nbackend:\n  url: gs://states\n")
+        assert chosen_backend({}, project) == "gs://states"
+        assert chosen_backend({"PULUMI_BACKEND_URL": "s3://states"}, project) == "s3://states"
+        project.write_text("name: itqan\n")
+        assert chosen_backend({}, project) is None
+
+    def test_the_engine_gets_the_projects_backend(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("operations.prepare.home.chosen_backend", lambda _: "gs://states")
+        variables = engine_environment({})
+        assert variables["PULUMI_BACKEND_URL"] == "gs://states"
+        assert "PULUMI_DIY_BACKEND_ZSTD" not in variables
+
+    @pytest.mark.parametrize(
+        ("environment", "project", "line"),
+        [
+            (
+                {"PULUMI_BACKEND_URL": "minio://x:geheim@y"},
+                "",
+                "PULUMI_BACKEND_URL: minio:…: allowed: file:///",
+            ),
+            ({"PULUMI_BACKEND_URL": "states"}, "", "PULUMI_BACKEND_URL: states:…: allowed: file:///"),
+            ({}, "backend: {url: ftp://x}", "Pulumi.yaml: backend.url: ftp:…: allowed: file:///"),
+            ({}, "backend: s3://x", "Pulumi.yaml: backend: 's3://x': allowed: url: and one of file:///"),
+            ({}, "backend: {url: 7}", "Pulumi.yaml: backend: {'url': 7}: allowed: url: and one of file:///"),
+            ({}, "backend: [", "Pulumi.yaml: not valid YAML: "),
+        ],
+    )
+    def test_a_backend_that_cannot_be(
+        self, tmp_path: Path, environment: dict[str, str], project: str, line: str
+    ) -> None:
+        file = tmp_path / "Pulumi.yaml"
+        file.write_text(f"{project}\n")
+        with pytest.raises(ConfigurationError) as refused:
+            chosen_backend(environment, file)
+        assert str(refused.value).startswith(line) and "geheim" not in str(refused.value)
 
     def test_a_passphrase_in_the_environment_needs_no_file(self) -> None:
         assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in engine_environment({"PULUMI_CONFIG_PASSPHRASE": ""})

@@ -57,8 +57,8 @@ def test_the_list_is_a_table() -> None:
     assert table([]) == "no branch has a copy; ./itqan branch up BRANCH makes one"
     row = Row("x/y", "staging-x-y", "0123456789abcdef", 90, "ok", "https://x.itqan.localhost", None)
     assert table([row]).splitlines() == [
-        "  branch  commit        age    health  address                    memory",
-        "  x/y     0123456789ab  1 min  ok      https://x.itqan.localhost  -",
+        "  branch  commit        age    health  address                    host  memory",
+        "  x/y     0123456789ab  1 min  ok      https://x.itqan.localhost  here  -",
     ]
 
 
@@ -155,8 +155,8 @@ def test_the_first_images_are_built_once(
 ) -> None:
     """Alone while there is none; whoever waited for them goes on beside the others."""
     answers = iter(has_image)
-    monkeypatch.setattr(branch, "_has_server_image", lambda: next(answers))
-    with branch._images(Steps()):
+    monkeypatch.setattr(branch, "_has_server_image", lambda _: next(answers))
+    with branch._images("staging-x", Steps()):
         assert waiting.is_taken("images") is is_alone
     assert not waiting.is_taken("images")
 

@@ -1,8 +1,10 @@
 """The connection to the Docker daemon, and its errors in the words of the official plugin."""
 
+import os
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 _DIAL_SECONDS = 10.0
 _CONNECTIONS = 64  # kept open at once; the engine runs that many operations at most on a large machine
 _TLS_PORT, _PLAIN_PORT = 2376, 2375
+_DIAL_STDIO = ("docker", "system", "dial-stdio")
 
 
 class DockerError(Exception):
@@ -37,10 +40,12 @@ class Address:
     Args:
         host: unix://PATH, tcp://HOST:PORT or ssh://USER@HOST.
         certificates: folder with ca.pem, cert.pem and key.pem; "": no TLS.
+        ssh_options: of the ssh command, before the destination.
     """
 
     host: str
     certificates: str = ""
+    ssh_options: tuple[str, ...] = ()
 
     @property
     def uses_tls(self) -> bool:
@@ -68,10 +73,26 @@ class Address:
                 raise
             return connection
         if parts.scheme == "ssh":
-            return _dial_ssh(parts.netloc)
+            here, there = socket.socketpair()
+            with there:
+                self.serve_over_ssh(there)
+            here.settimeout(_DIAL_SECONDS)
+            return here
         port = parts.port or (_TLS_PORT if self.uses_tls else _PLAIN_PORT)
         connection = socket.create_connection((parts.hostname or "localhost", port), _DIAL_SECONDS)
         return self._encrypted(connection, parts.hostname) if self.uses_tls else connection
+
+    def serve_over_ssh(self, connection: socket.socket) -> None:
+        """Give a connection to an ssh that leads to the daemon, as `docker -H ssh://…` does."""
+        parts = urlsplit(self.host)
+        user = ["-l", parts.username] if parts.username else []
+        port = ["-p", str(parts.port)] if parts.port else []
+        subprocess.Popen(
+            ["ssh", *self.ssh_options, *user, *port, "--", parts.hostname or "", *_DIAL_STDIO],
+            stdin=connection.fileno(),
+            stdout=connection.fileno(),
+            stderr=subprocess.DEVNULL,
+        )
 
     def _encrypted(self, connection: socket.socket, name: str | None) -> socket.socket:
         context = ssl.create_default_context(cafile=self.certificate("ca.pem"))
@@ -79,19 +100,27 @@ class Address:
         return context.wrap_socket(connection, server_hostname=name)
 
 
-def _dial_ssh(destination: str) -> socket.socket:
-    """Connect the way `docker -H ssh://…` does: through the docker command at the other end."""
-    name, _, port = destination.partition(":")
-    here, there = socket.socketpair()
-    with there:
-        subprocess.Popen(
-            ["ssh", *(["-p", port] if port else []), "--", name, "docker system dial-stdio"],
-            stdin=there.fileno(),
-            stdout=there.fileno(),
-            stderr=subprocess.DEVNULL,
-        )
-    here.settimeout(_DIAL_SECONDS)
-    return here
+class _Gate:
+    """A private socket whose every connection is one to the daemon over SSH: for the docker library.
+
+    That library has its own way, which takes no options.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._listener = socket.socket(socket.AF_UNIX)
+        with tempfile.TemporaryDirectory(prefix="itqan-docker-") as folder:
+            self._listener.bind(f"{folder}/s")
+            # The engine kills its plugins, so a name on the disk would stay: this one ends with the process.
+            self.path = f"/proc/self/fd/{os.open(f'{folder}/s', os.O_PATH)}"
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection:
+                self._address.serve_over_ssh(connection)
 
 
 class Daemon:
@@ -104,6 +133,7 @@ class Daemon:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._lock = threading.Lock()
+        self._gate: _Gate | None = None
 
     def ping(self) -> None:
         """Check that a daemon answers, without the docker library.
@@ -153,11 +183,12 @@ class Daemon:
                 verify=True,
                 client_cert=(self.address.certificate("cert.pem"), self.address.certificate("key.pem")),
             )
+        if self.address.host.startswith("ssh://"):
+            self._gate = _Gate(self.address)
         return docker.APIClient(
-            base_url=self.address.host,
+            base_url=f"unix://{self._gate.path}" if self._gate else self.address.host,
             tls=tls,
             timeout=never,
-            use_ssh_client=True,
             max_pool_size=_CONNECTIONS,
         )
 

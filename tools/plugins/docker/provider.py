@@ -1,5 +1,6 @@
 """The plugin's configuration, and each call to the resource it is about."""
 
+import json
 import os
 
 from tools.plugins.common.engine import Engine
@@ -27,8 +28,16 @@ _DESCRIBED: dict[str, type[Described]] = {
     "docker:index/volume:Volume": Volume,
 }
 _IMAGE = "docker:index/image:Image"
-_UNSUPPORTED = ("caMaterial", "certMaterial", "context", "keyMaterial", "registryAuth", "sshOpts")
-_SETTINGS = {"certPath", "disableDockerDaemonCheck", "host", "pluginDownloadURL", "version", *_UNSUPPORTED}
+_UNSUPPORTED = ("caMaterial", "certMaterial", "context", "keyMaterial", "registryAuth")
+_SETTINGS = {
+    "certPath",
+    "disableDockerDaemonCheck",
+    "host",
+    "pluginDownloadURL",
+    "sshOpts",
+    "version",
+    *_UNSUPPORTED,
+}
 
 
 class DockerProvider(Provider):
@@ -82,15 +91,16 @@ class DockerProvider(Provider):
             )
         certificates = settings.get("certPath") or os.environ.get("DOCKER_CERT_PATH", "")
         host = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+        ssh_options = tuple(json.loads(settings.get("sshOpts") or "[]"))
         try:
             if settings.get("disableDockerDaemonCheck") != "true":
-                Daemon(Address(settings.get("host") or host, certificates)).ping()
+                Daemon(Address(settings.get("host") or host, certificates, ssh_options)).ping()
         except Unreachable:
             raise ProviderError(
                 "docker native provider returned an unexpected error from Configure: "
                 "failed to connect to any docker daemon"
             ) from None
-        self._daemon = Daemon(Address(args.get("host") or host, certificates))
+        self._daemon = Daemon(Address(args.get("host") or host, certificates, ssh_options))
 
     def check(self, resource: Resource, olds: Properties, news: Properties, options: CheckOptions) -> Checked:
         """Validate inputs and fill in defaults."""

@@ -1,0 +1,1 @@
+"""Copies on further Docker hosts: daemons of their own, reached over SSH."""
