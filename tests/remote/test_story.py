@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 
 import pytest
 import urllib3
@@ -253,8 +253,7 @@ def test_a_sweep_goes_there(
 
 
 def test_no_connection_is_left() -> None:
-    """What the commands opened has ended with them; a killed one leaves its empty folder."""
-    assert len([path for path in Path(gettempdir()).glob("itqan-*/docker")]) <= 1
+    """What the commands opened has ended with them."""
     deadline = time.monotonic() + 10
     while left := _connections():
         assert time.monotonic() < deadline, left
