@@ -200,12 +200,16 @@ def target_host(settings: Settings) -> Target:
         side = Side.of(settings)
     except (SettingsError, UnreadableKey) as error:
         raise pulumi.RunError(str(error)) from None
-    # the stack's own outputs, as the last run left them
-    reference = pulumi.StackReference(
-        f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    )
     if settings.target == "host":
-        return Target(side, reference)
+        return Target(side, _own_outputs())
     from .staging import Staging  # pulumi_docker is slow to import, and a production stack does not need it
 
-    return Target(side, reference, Staging(settings, side.units, reference))
+    # a provider of its own begins the new state, which the engine can miss while it writes it
+    reference = _own_outputs() if settings.docker_host else None
+    staging = Staging(settings, side.units, [reference] if reference else [])
+    return Target(side, reference or _own_outputs(), staging)
+
+
+def _own_outputs() -> pulumi.StackReference:
+    """The stack's own outputs, as the last run left them."""
+    return pulumi.StackReference(f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}")

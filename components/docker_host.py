@@ -47,11 +47,10 @@ def _write(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def provider(settings: Settings, root: Path, reference: pulumi.Resource) -> docker.Provider | None:
+def provider(settings: Settings, root: Path, before: Sequence[pulumi.Resource]) -> docker.Provider | None:
     """The provider for a copy on another Docker host; None: the default one, of this machine.
 
-    Arguments: `reference`, the stack's own outputs. The engine can miss the state while it writes it, which
-    begins when a provider is there: so they are read first.
+    Arguments: `before`, what the provider waits for.
     """
     host = settings.docker_host
     if host is None:
@@ -59,4 +58,4 @@ def provider(settings: Settings, root: Path, reference: pulumi.Resource) -> dock
     assert settings.docker_private_key is not None  # settings/rules.py
     write_login(settings.staging.docker, settings.docker_private_key.get_secret_value(), root)
     arguments = docker.ProviderArgs(host=host.address, ssh_opts=[*SSH_OPTIONS])
-    return docker.Provider("docker-host", arguments, pulumi.ResourceOptions(depends_on=[reference]))
+    return docker.Provider("docker-host", arguments, pulumi.ResourceOptions(depends_on=[*before]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pulumi
@@ -104,9 +105,9 @@ class Staging(pulumi.ComponentResource):
     `server`, the container that the units are brought to; `ready`, known once it can be looked at.
     """
 
-    def __init__(self, settings: Settings, units: list[Unit], reference: pulumi.Resource) -> None:
-        """Arguments: `reference`, the stack's own outputs, to be read before there is a new state."""
-        remote = docker_host.provider(settings, ROOT, reference)
+    def __init__(self, settings: Settings, units: list[Unit], before: Sequence[pulumi.Resource]) -> None:
+        """Arguments: `before`, what has to be there before a Docker host's own provider."""
+        remote = docker_host.provider(settings, ROOT, before)
         super().__init__(
             "itqan:staging:Staging",
             "staging",

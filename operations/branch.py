@@ -34,6 +34,7 @@ PASSING = {
     "is no longer in the repository": "the branch was pushed anew meanwhile",
     NO_STACK: "the copy was taken down from another machine",
     "unknown stack": "the engine looked for its state while it wrote it",
+    "failed to load checkpoint": "the engine read its state while it wrote it",
 }
 SERVER_IMAGE = "itqan-server:"
 # Seconds to wait for another run of the same stack, and between two looks.
