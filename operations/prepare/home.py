@@ -34,9 +34,9 @@ def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
         # for Pulumi.yaml's too, as the variable goes before what `pulumi login` has stored
         variables[VARIABLE] = named or STATE.as_uri()
     if named is None:
-        # The history keeps every state, and a backup would be one more each. Not compressed: the engine looks for a
-        # compressed state in the folder's list, and where a file goes meanwhile (another state is written) it
-        # takes the stack for unknown (diyBackend.stackPath, pkg/backend/diy/state.go).
+        # The history keeps every state, and a backup would be one more each. Not compressed: the engine looks
+        # for a compressed state in the folder's list, and where a file goes meanwhile (another state is
+        # written) it takes the stack for unknown (diyBackend.stackPath, pkg/backend/diy/state.go).
         variables["PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS"] = "true"
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(current):
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(HOME / "passphrase")
