@@ -37,7 +37,8 @@ def list(arguments: argparse.Namespace) -> int:
     """Show the copies of branches: commit, time since the last up, health, address, memory"""
     from .copies import found_copies, rows, table, to_json
 
-    engine, steps = ready_engine(Steps()), Steps()
+    steps = Steps()
+    engine = ready_engine(steps)
     listed = rows(found_copies(engine), engine, steps)
     print(to_json(listed) if arguments.json else table(listed))
     return 0
