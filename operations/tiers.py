@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from .errors import OperationError
+from .lanes import beside
 from .paths import PYTHON, ROOT
 from .steps import Steps
 
 # In the order of a run: what fails soonest comes first.
 TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "edge", "e2e", "vps", "branches", "ci")
+# Tiers that live with a server for many minutes and mostly wait for it: the others run beside them.
+SERVERS = frozenset({"e2e", "vps"})
 # Tiers that run containers.
 CONTAINERS = frozenset({"archive", "conformance", "edge", "e2e", "vps", "branches", "ci", "soak", "remote"})
 # Tiers that look at pages.
@@ -28,8 +32,7 @@ def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps
     Raises OperationError for a tier that has no tests, PreparationError where containers cannot be had.
     """
     tiers, arguments = split(words)
-    folders = [ROOT / "tests" / tier for tier in tiers]
-    missing = [folder.name for folder in folders if not folder.is_dir()]
+    missing = [folder.name for folder in _folders(tiers) if not folder.is_dir()]
     if missing:
         known = ", ".join((*TIERS, *FURTHER_TIERS))
         raise OperationError(f"tests/{missing[0]} does not exist; tiers: {known}")
@@ -41,8 +44,23 @@ def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps
         _prepare_node(steps)
     if not CONTAINERS.isdisjoint(tiers):
         environment = {**environment, "ITQAN_TEST_BASE": _prepare_containers(steps)}
-    command = [PYTHON, "-m", "pytest", *(arguments if _names_tests(arguments) else [*folders, *arguments])]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    if _names_tests(arguments):
+        return _pytest(arguments, environment)
+    servers = [tier for tier in tiers if tier in SERVERS]
+    others = [tier for tier in tiers if tier not in SERVERS]
+    if servers and others:
+        return beside([*servers, *arguments], lambda: _pytest([*_folders(others), *arguments], environment))
+    return _pytest([*_folders(tiers), *arguments], environment)
+
+
+def _folders(tiers: Sequence[str]) -> list[Path]:
+    return [ROOT / "tests" / tier for tier in tiers]
+
+
+def _pytest(arguments: Sequence[str | Path], environment: Mapping[str, str]) -> int:
+    return subprocess.run(
+        [PYTHON, "-m", "pytest", *arguments], cwd=ROOT, env=environment, check=False
+    ).returncode
 
 
 def _prepare_browser(steps: Steps) -> None:

@@ -7,14 +7,14 @@ import os
 import shlex
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import urllib3
+
+from operations.lanes import export
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "files" / "sample-app"
@@ -95,7 +95,7 @@ class Checkout:
         """
         if backend_of is None:
             folder.mkdir()
-            _export(folder)
+            export(folder)
         else:
             shutil.copytree(backend_of.folder, folder, ignore=shutil.ignore_patterns(".itqan", "__pycache__"))
         (folder / ".itqan").mkdir()
@@ -214,27 +214,3 @@ def docker_names(label: str) -> list[str]:
             ["docker", *listing, "--filter", f"label={label}"], capture_output=True, text=True, check=True
         ).stdout.split()
     ]
-
-
-def _export(folder: Path) -> None:
-    """The files that git knows of, or would add, as they are in the working tree."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    archive = BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as packed:
-        for name in filter(None, listed):
-            if (ROOT / name).is_file():
-                packed.add(ROOT / name, name)
-    archive.seek(0)
-    with tarfile.open(fileobj=archive) as unpacked:
-        unpacked.extractall(folder, filter="fully_trusted")
-    # as committed: another tier may have left secrets in it that this checkout's passphrase does not open
-    base = subprocess.run(
-        ["git", "show", "HEAD:Pulumi.staging.yaml"], cwd=ROOT, capture_output=True, check=True
-    )
-    (folder / "Pulumi.staging.yaml").write_bytes(base.stdout)

@@ -313,7 +313,7 @@ def test_an_issue_that_fails_leaves_the_old_certificate_and_the_next_succeeds(
         assert json.dumps(api.zone) == zone, said
         if status:
             assert copy.served_certificate() == served
-            assert "badNonce" in said, said
+            assert "anti-replay nonce" in said, said
         return status == 0
 
     # certbot repeats a request with a refused nonce once; two refusals in a row end its run
