@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,19 +15,22 @@ from .machine import reaches_download_site
 # Seconds that the download of one plugin may take.
 DOWNLOAD_LIMIT = 300
 RESOURCE_PLUGINS = ("command", "docker")
+# What _write_wrapper writes, and the bytes that it can have: two paths, and little else.
+WRAPPER = re.compile(rb'#!/bin/sh\nexec "([^"]+)" -E -s "([^"]+)" "\$@"\n')
+LONGEST_WRAPPER = 8192 + 64
 
 
 def ensure_plugins(steps: Steps, engine: Path, environment: Mapping[str, str]) -> None:
     """Puts missing resource plugins into Pulumi's home, and a missing language host beside the engine."""
     cache = Path(environment["PULUMI_HOME"]) / "plugins"
-    missing = [name for name in RESOURCE_PLUGINS if not _executable(cache, name).exists()]
+    missing = [name for name in RESOURCE_PLUGINS if not _runs(_executable(cache, name))]
     reachable = bool(missing) and reaches_download_site()
     for name in missing:
         if not (reachable and _download(steps, engine, name, environment)):
             steps.say(f"▸ Using tools/plugins for {name} (Pulumi's own plugin cannot be downloaded here)")
             _write_wrapper(_executable(cache, name), PLUGINS / name / "plugin.py")
     language_host = engine.resolve().parent / "pulumi-language-python"
-    if not language_host.exists():
+    if not _runs(language_host):
         steps.say("▸ Using tools/plugins for the Python language host (the engine came without one)")
         _write_wrapper(language_host, PLUGINS / "language" / "plugin.py")
 
@@ -52,6 +56,14 @@ def _download(steps: Steps, engine: Path, name: str, environment: Mapping[str, s
             )
         except subprocess.TimeoutExpired:
             return False
+
+
+def _runs(path: Path) -> bool:
+    """Whether an executable is there; a wrapper of a checkout that has been moved or removed is not."""
+    if not path.exists():
+        return False
+    wrapper = WRAPPER.fullmatch(path.read_bytes()[:LONGEST_WRAPPER])
+    return wrapper is None or all(Path(name.decode()).exists() for name in wrapper.groups())
 
 
 def _write_wrapper(path: Path, program: Path) -> None:

@@ -241,6 +241,30 @@ class TestEngine:
             "language ['a b']\n",
         ]
 
+    def test_a_wrapper_of_a_checkout_that_moved_is_written_anew_and_nobody_elses(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(plugins, "PYTHON", Path(sys.executable))
+        monkeypatch.setattr(plugins, "reaches_download_site", lambda: False)
+        engine = tmp_path / "bin" / "pulumi"
+        language = engine.parent / "pulumi-language-python"
+        moved, here = tmp_path / "moved", tmp_path / "here"
+        for folder in (moved, here):
+            monkeypatch.setattr(plugins, "PLUGINS", folder)
+            for name in ("command", "docker", "language"):
+                (folder / name).mkdir(parents=True)
+                (folder / name / "plugin.py").touch()
+            plugins.ensure_plugins(Steps(), engine, {"PULUMI_HOME": str(tmp_path / "home")})
+            assert str(moved) in language.read_text()
+        moved.rename(tmp_path / "elsewhere")
+        plugins.ensure_plugins(Steps(), engine, {"PULUMI_HOME": str(tmp_path / "home")})
+        for wrapper in (*tmp_path.glob("home/plugins/*/pulumi-resource-*"), language):
+            assert str(here) in wrapper.read_text()
+        shim = '#!/bin/sh\nexec "/nowhere/pulumi-language-python" "$@"\n'
+        language.write_text(shim)
+        plugins.ensure_plugins(Steps(), engine, {"PULUMI_HOME": str(tmp_path / "home")})
+        assert language.read_text() == shim
+
 
 class TestDaemon:
     def test_an_answer_is_status_and_body(self, daemon: Callable[[bytes], Daemon]) -> None:
