@@ -32,10 +32,14 @@ SHORT = 8  # characters below which a value may occur by chance: REVERB_APP_ID i
 
 
 def needles(values: Mapping[str, str]) -> dict[str, str]:
-    """A line of each secret that identifies it: of a key in PEM text, one from its middle."""
-    lines = {name: max(value.strip().splitlines()[:3], key=len) for name, value in values.items()}
-    pem = {name: value.strip().splitlines()[1] for name, value in values.items() if "PRIVATE" in value}
-    return {name: line for name, line in {**lines, **pem}.items() if len(line) >= SHORT}
+    """A line of each secret that identifies it, by the secret's name."""
+    lines = {name: _line(value.strip().splitlines()) for name, value in values.items()}
+    return {name: line for name, line in lines.items() if len(line) >= SHORT}
+
+
+def _line(lines: list[str]) -> str:
+    """Of a key, the last line but one: OpenSSH keys begin alike, then comes the public half."""
+    return lines[-3] if "PRIVATE" in lines[0] and len(lines) > 3 else max(lines[:3], key=len)
 
 
 class Sampler(threading.Thread):

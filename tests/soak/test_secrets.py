@@ -363,7 +363,7 @@ def login(story: Story, key: str, user: str = "deploy") -> str:
 
 def test_nothing_said_a_secret(story: Story) -> None:
     assert len(story.told) > 30
-    assert len(story.secrets) > 20
+    assert len(story.secrets) >= 12 + 6  # those of the beginning, and a value for each change
     found = {
         f"{name} in {told}"
         for told, text in story.told.items()
