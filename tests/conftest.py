@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from components.platform import Platform, load_platform
 from components.server import server_units
 from components.unit import Unit
+from operations import edge
 from settings import SECRETS, Settings, load, stack_file_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,6 +101,16 @@ def overlay(below: Any, above: Any) -> Any:
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return {**below, **{key: overlay(below.get(key), value) for key, value in above.items()}}
+
+
+@pytest.fixture(scope="session")
+def own_edge() -> Iterator[None]:
+    """The Docker host's edge goes with the tests if there was none before them."""
+    names = ["docker", "ps", "--all", "--quiet", "--filter", f"name=^/{edge.NAME}$"]
+    there = subprocess.run(names, capture_output=True, check=True).stdout
+    yield
+    if not there:
+        subprocess.run(["docker", "rm", "--force", edge.NAME], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ import pytest
 from settings import stack_of
 from tests.branches.project import Checkout, Repository, docker_names, finished, inside, page
 
+pytestmark = pytest.mark.usefixtures("own_edge")
+
 ONE, TWO, THREE, DUMPED = "branches/one", "branches-two", "branches-three", "branches-dumped"
 VISITS = "mysql -N itqan_platform -e 'SELECT token FROM visits ORDER BY id'"
 

@@ -16,6 +16,8 @@ from tests.fakes.github import GitHub
 
 from .runner import REPOSITORY, TOKEN, Runner, pull_request
 
+pytestmark = pytest.mark.usefixtures("own_edge")
+
 BRANCH = "ci/feature"
 STACK = stack_of(BRANCH)
 APPLICATION = "/var/www/itqan-platform"

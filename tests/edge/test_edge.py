@@ -21,6 +21,8 @@ from .conftest import browser_at_home
 from .traffic import Traffic
 from .watched import Watched
 
+pytestmark = pytest.mark.usefixtures("own_edge")
+
 
 def alert(first: Copy, name: str | None) -> str:
     """What a TLS client is told that asks the edge for a name."""
