@@ -58,7 +58,7 @@ perform() {
 # say_full_disk: programs say it in many words, and none of them where
 say_full_disk() {
     local full
-    if ! grep -qiE 'no space left on device|ENOSPC|enough free space|disk full|disk is full' "/proc/self/fd/$words"; then return; fi
+    if ! grep -qiE 'no space left on device|out of disk ?space|ENOSPC|enough free space|disk full|disk is full' "/proc/self/fd/$words"; then return; fi
     full=$(df -P -k -x devtmpfs 2>/dev/null | awk 'NR > 1 && $4 < 1024 && $2 > 0 {print $6}' | sort -u | tr '\n' ' ')
     say "itqan: $name: the disk is full${full:+: nothing is left on ${full% }}; make room (\`df -h\`), then type ./itqan up again"
 }

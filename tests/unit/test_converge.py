@@ -167,6 +167,7 @@ def test_apply_goes_on_when_its_connection_is_cut(converge: Converge, tmp_path: 
         "npm ERR! code ENOSPC",
         "E: You don't have enough free space in /var/cache/apt/archives/.",
         "ERROR 3 (HY000): Error writing file 'x' (Errcode: 28 'No space left on device')",
+        "fatal: sha1 file 'x/.git/index.lock' write error. Out of diskspace",
     ],
 )
 def test_a_full_disk_is_said_in_one_line_whoever_met_it(converge: Converge, words: str) -> None:
