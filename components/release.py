@@ -17,6 +17,7 @@ from .sample import BRANCH, sample_repository
 from .unit import Unit, call, file_line, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
+LOG = "/var/log/itqan/releases.jsonl"  # a line of JSON for each release
 SAMPLE_REPOSITORY = "/srv/git/itqan-platform.git"
 # Where a copy has the repository that is a folder of its Docker host.
 MOUNTED_REPOSITORY = "/srv/git/release.git"
@@ -102,7 +103,10 @@ def _conf(settings: Settings, platform: Platform) -> str:
     application, writable = settings.permissions.application, settings.permissions.writable
     home = f"/home/{settings.server.deploy_user}"
     values = {
-        **({"SEEDS": "yes", "DATABASE": settings.database.name} if _is_seeded(settings) else {}),
+        **({"SEEDS": "yes"} if _is_seeded(settings) else {}),
+        "DATABASE": settings.database.name,
+        "BACKUPS": settings.application.backups,
+        "KEEP_BACKUPS": str(settings.release.keep_backups),
         "ROOT": settings.application.path,
         "DEPLOY_USER": settings.server.deploy_user,
         "WEB_USER": settings.server.web_user,
@@ -238,6 +242,11 @@ def _seeds() -> Unit:
         expect="seeds none due",
         apply=call(TOOL, "seed"),
     )
+
+
+def log_unit() -> Unit:
+    """The log of releases, as an observation takes it; looked at only."""
+    return Unit("release/log", probe=call("probe_releases", LOG), expect="", apply="")
 
 
 class Release(Part):

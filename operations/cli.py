@@ -128,6 +128,15 @@ def rotate(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def releases(arguments: argparse.Namespace) -> int:
+    """Show what was released on a stack's host: when, what, from where, by whom, with which result"""
+    from .releases import releases_of
+
+    found = releases_of(arguments.stack, Steps())
+    print(found.to_json() if arguments.json else found.table())
+    return AS_EXPECTED
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -206,6 +215,9 @@ def command_line() -> Parser:
     change = command(rotate, of_stack=False)
     change.add_argument("stack", metavar="STACK", help="for example prod")
     change.add_argument("secret", choices=("db", "app-key", "redis", "ssh"), help="what is changed")
+    log = command(releases, of_stack=False)
+    log.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or STAGING, metavar="STACK")
+    log.add_argument("--json", action="store_true", help="all of them, as one JSON object")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
