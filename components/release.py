@@ -105,6 +105,7 @@ def _conf(settings: Settings, platform: Platform) -> str:
     values = {
         **({"SEEDS": "yes"} if _is_seeded(settings) else {}),
         "DATABASE": settings.database.name,
+        "DOMAIN": settings.domain,
         "BACKUPS": settings.application.backups,
         "KEEP_BACKUPS": str(settings.release.keep_backups),
         "ROOT": settings.application.path,

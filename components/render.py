@@ -60,7 +60,10 @@ LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh", "host/hard
 PARTS = {
     "release/release.sh": tuple(
         f"release/{part}.sh"
-        for part in ("steps", "git", "checks", "backup", "build", "permissions", "database", "caches", "log")
+        for part in (
+            *("steps", "git", "checks", "backup", "build", "permissions"),
+            *("database", "caches", "log", "undo", "restore"),
+        )
     ),
 }
 

@@ -650,6 +650,7 @@ probe_release() {
     if compgen -G "$root/storage/framework/views/*.php" >/dev/null; then cached+=' views'; fi
     printf 'caches%s\n' "${cached:- none}"
     if [ -e "$root/storage/framework/down" ]; then printf 'maintenance on\n'; else printf 'maintenance off\n'; fi
+    if [ -e "$root/.git/itqan-undo" ]; then printf 'release not settled\n'; fi
 }
 
 compare() { if [ "$1" = "$2" ]; then echo current; else echo stale; fi; }

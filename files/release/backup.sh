@@ -15,14 +15,15 @@ back_up() {
     as "$DEPLOY_USER" sync "$part"
     as "$DEPLOY_USER" mv -f "$part" "$path"
     BACKUP=$path
+    note BACKUP "$path"
     prune_backups
 }
 
-# dump_database: with what mysqldump leaves out by itself, without what only the server's administrator may load
+# dump_database [WORD…]: with what mysqldump leaves out by itself, without what only the server's administrator may load
 dump_database() {
     local words=(--single-transaction --quick --routines --events --triggers --hex-blob --no-tablespaces --default-character-set=utf8mb4)
     if ! [ -x /usr/sbin/mariadbd ]; then words+=(--set-gtid-purged=OFF); fi
-    dump_root "${words[@]}" "$DATABASE"
+    dump_root "${words[@]}" "$@" "$DATABASE"
 }
 # dump_root WORD…: mysqldump as `sql_root` logs in
 dump_root() {

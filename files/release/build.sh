@@ -8,6 +8,7 @@ install_dependencies() {
         return
     fi
     local file=composer.json
+    if ! unfinished vendor; then keep vendor vendor; fi
     begin vendor
     if [ -e "$ROOT/$COMPOSER_FILE" ]; then file=$COMPOSER_FILE; fi
     (cd "$ROOT" && as "$DEPLOY_USER" env COMPOSER="$file" composer install --no-dev --optimize-autoloader --no-interaction --no-progress >&2)
@@ -18,6 +19,7 @@ install_dependencies() {
 build_assets() {
     if ! [ -e "$ROOT/package.json" ]; then return; fi
     if ! unfinished build && [ "$(assets_digest "$ROOT")" = "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then return; fi
+    if ! unfinished build; then keep build public/build; fi
     begin build
     if [ "$(node_digest "$ROOT")" != "$(cat "$ROOT/node_modules/.itqan-digest" 2>/dev/null)" ]; then
         rm -f "$ROOT/node_modules/.itqan-digest"

@@ -34,6 +34,7 @@ variables() {
 }
 
 cache() {
+    settle
     if ! installed; then return; fi
     STEP="cache the configuration"
     cache_configuration

@@ -31,6 +31,9 @@ is_reversible() {
         exit(1);'
 }
 
+# structure: a digest of everything in the database but its rows
+structure() { dump_database --no-data --skip-comments | sed 's/ AUTO_INCREMENT=[0-9]*//' | sha256sum | cut -d' ' -f1; }
+
 migrate() {
     local pending
     step 6 "migrate"
@@ -39,6 +42,9 @@ migrate() {
         say "release: no migration is pending"
     else
         if [ "$(probe_data "$DATABASE")" != "data of $DATABASE none" ]; then back_up "$FROM"; fi
+        if [ -z "$pending" ]; then pending=$PENDING; fi
+        note STRUCTURE "$(structure)"
+        note MIGRATIONS "${pending//$'\n'/ }"
         artisan migrate --force
     fi
     if [ -e /etc/itqan/seeds-due ]; then seed; fi

@@ -40,6 +40,7 @@ trust_repository() {
 }
 
 clone() {
+    settle
     trust_repository
     if ! [ -e "$ROOT/.git" ] && [ -n "$(ls -A "$ROOT" 2>/dev/null)" ]; then
         refuse "$ROOT is neither empty nor a git checkout: move it away, or make it one"

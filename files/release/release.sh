@@ -6,6 +6,8 @@
 #   seed                           the application's seeds, where a copy's new database waits for them
 #   cache                          cache configuration and routes anew; workers restart
 #   permissions                    the table "File Permissions"
+#   restore FILE                   the database from a backup, where a failed release cannot be taken back
+#   accept                         the database stays as such a release left it
 # Reads /etc/itqan/release.conf. git, Composer and npm run as the deploy user, everything of the application
 # as the web user, so that FPM, workers, scheduler and deploys write the same log.
 set -euo pipefail
@@ -26,6 +28,7 @@ is_released() {
 deploy() {
     local ref=$1 commit=$2
     clear_locks "$ROOT" "$ROOT/.git"
+    settle
     begin_log "$ref" "$commit"
     check
     if is_released "$commit"; then
@@ -39,13 +42,14 @@ deploy() {
     fi
     fetch_commit "$ref" "$commit"
     check_wanted "$commit"
-    if installed; then
-        step 2 "maintenance mode on"
-        # rendered now: the page needs no vendor/, which Composer is about to change
-        artisan down --retry=15 --render=errors::503 || artisan down --retry=15 \
-            || say "release: the installed code does not start: going on without maintenance mode"
-    fi
-    checkout "$ref" "$commit"
+    begin_undo
+    guarded release "$ref" "$commit"
+}
+
+# release REF COMMIT: steps 2 to 9
+release() {
+    if installed; then maintenance_on; fi
+    checkout "$1" "$2"
     dependencies_and_assets
     permissions_step
     migrate
@@ -56,20 +60,37 @@ deploy() {
     step 9 "maintenance mode off"
     artisan up
     log_release released
+    forget_undo
 }
 
-# end_of_run STATUS: what failed, to who waits, and to the log where a release had begun
+maintenance_on() {
+    step 2 "maintenance mode on"
+    # rendered now: the page needs no vendor/, which Composer is about to change
+    if artisan down --retry=15 --render=errors::503 || artisan down --retry=15; then
+        let_ourselves_in
+    else
+        say "release: the installed code does not start: going on without maintenance mode"
+    fi
+}
+
+# end_of_run STATUS: what failed before anything was touched, or in taking a release back
 end_of_run() {
-    if ! (($1)); then return; fi
-    say "itqan: release: failed in $STEP; maintenance mode stays as it is, run the release again after the cause is gone"
-    if [ -n "${COMMIT-}" ]; then log_release failed "$STEP" || true; fi
+    if ! (($1)) || [ -n "$TOLD" ]; then return; fi
+    if is_begun; then
+        say "itqan: release: stopped in $STEP; the next run begins there"
+    else
+        say "itqan: release: failed in $STEP; maintenance mode stays as it is, run the release again after the cause is gone"
+        if [ -n "${COMMIT-}" ]; then log_release failed "$STEP" || true; fi
+    fi
 }
 
 # shellcheck source=/dev/null
 . /etc/itqan/release.conf
 STEP="start"
+TOLD=''
 CLIENT_FILE=/etc/itqan/database.cnf
 RELEASES=/var/log/itqan/releases.jsonl
+UNDO=$ROOT/.git/itqan-undo
 # EXIT and not ERR: a trap for ERR does not see what fails inside a function
 trap 'end_of_run $?' EXIT
 exec 8>/run/lock/itqan-release-tool.lock
@@ -82,5 +103,7 @@ case ${1-} in
     cache) cache ;;
     variables) variables ;;
     permissions) permissions_step ;;
-    *) refuse "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions" ;;
+    restore) restore "$2" ;;
+    accept) accept ;;
+    *) refuse "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions|restore|accept" ;;
 esac

@@ -7,6 +7,7 @@ installed() { [ -e "$ROOT/vendor/autoload.php" ]; }
 # step NUMBER TEXT: named when it fails
 step() {
     STEP="step $1, $2"
+    note STEP "$STEP"
     say "release: $STEP"
 }
 

@@ -95,4 +95,7 @@ def test_success_says_nothing_of_failure(tool: Tool) -> None:
 def test_a_wrong_word_is_answered_with_the_right_ones(tool: Tool) -> None:
     done = tool("destroy")
     assert done.returncode == 1
-    assert "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions" in done.stderr
+    assert (
+        "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions|restore|accept"
+        in done.stderr
+    )
