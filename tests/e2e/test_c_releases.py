@@ -193,19 +193,24 @@ def test_steps_7_to_9(host: Host, command: str, step: str) -> None:
     assert "    told to fail" in done.stderr
 
 
-def killed(host: Host, commit: str, when: str, what: str) -> None:
-    """A release of the commit, and what kills it as soon as a condition holds."""
+BUILDS = "pgrep -f '[v]ite build' >/dev/null"
+
+
+def killed(host: Host, commit: str, what: str) -> str:
+    """A release of the commit, and what kills it in the middle of its build. Returns what it said."""
     host.copy.bash(
-        f"setsid {TOOL} deploy next {commit} >/run/killed 2>&1 </dev/null & for try in $(seq 3000); do\n"
-        f"if {when}; then {what}; echo seen >/run/seen; break; fi; sleep 0.01; done; wait || true"
+        f"setsid {TOOL} deploy next {commit} >/run/killed 2>&1 </dev/null & session=$!\n"
+        f"for try in $(seq 3000); do if {BUILDS}; then {what}; echo seen >/run/seen; break; fi; sleep 0.01; done\n"
+        "wait || true"
     )
     assert host.copy.bash("cat /run/seen; rm /run/seen") == "seen", host.copy.bash("cat /run/killed")
+    return host.copy.bash("cat /run/killed; rm /run/killed")
 
 
 def test_kill_9_is_settled_by_the_next_run_and_told_before(host: Host) -> None:
     before = host.state()
     wanted = host.push(**{"resources/css/app.css": "/* new */\n", "app/New.php": "<?php\n"})
-    killed(host, wanted, "pgrep -f 'vite build' >/dev/null", f"pkill -KILL -f '{TOOL} deploy|vite|npm'")
+    killed(host, wanted, "pkill -KILL -s $session")
     assert host.copy.get("/").status == 503
     assert "release not settled" in itqan("audit", "--json", "--stack", host.copy.stack, check=False).stdout
     done = host.tool("clone")
@@ -217,8 +222,7 @@ def test_kill_9_is_settled_by_the_next_run_and_told_before(host: Host) -> None:
 def test_kill_9_of_the_steps_alone_is_settled_at_once(host: Host) -> None:
     before = host.state()
     wanted = host.push(**{"resources/css/app.css": "/* newer */\n"})
-    killed(host, wanted, "pgrep -f 'vite build' >/dev/null", f"kill -9 $(pgrep -n -f '{TOOL} deploy')")
-    assert "exit code 137" in host.copy.bash("cat /run/killed")
+    assert "exit code 137" in killed(host, wanted, f"kill -9 $(pgrep -n -s $session -f '{TOOL} deploy')")
     assert host.state() == before
     assert host.copy.get("/").status == 200
 
