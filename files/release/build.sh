@@ -20,6 +20,14 @@ build_assets() {
     if ! [ -e "$ROOT/package.json" ]; then return; fi
     if ! unfinished build && [ "$(assets_digest "$ROOT")" = "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then return; fi
     if ! unfinished build; then keep build public/build; fi
+    if [ -n "${SKIP_NPM-}" ]; then
+        if ! [ -e "$ROOT/public/build" ]; then refuse "--skip-npm: there are no assets yet that could stay as they are"; fi
+        say "release: assets stay as they are"
+        assets_digest "$ROOT" | as "$DEPLOY_USER" tee "$ROOT/public/build/.itqan-digest" >/dev/null
+        finish build
+        return
+    fi
+    if [ "$KIND" = quick ]; then step 5 "npm run build"; fi
     begin build
     if [ "$(node_digest "$ROOT")" != "$(cat "$ROOT/node_modules/.itqan-digest" 2>/dev/null)" ]; then
         rm -f "$ROOT/node_modules/.itqan-digest"

@@ -23,7 +23,19 @@ cache_everything() {
 restart_workers() {
     artisan queue:restart
     artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
+    end_workers
     (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
+}
+
+# end_workers: those that run are told to end as well, after the job that they are at. They look for the two words above when
+# they have slept, Reverb every five seconds, and go on with the old code until then. Supervisor starts them again.
+# As the web user: where root lacks CAP_SYS_PTRACE, as in a container, it may not see where another user's process is.
+end_workers() {
+    # shellcheck disable=SC2016 # the inner shell's own words
+    as "$WEB_USER" bash -c '
+        for pid in $(pgrep -u "$(id -u)" -f " [a]rtisan (queue:work|reverb:start|schedule:work)"); do
+            if [ "$(readlink "/proc/$pid/cwd")" = "$1" ]; then kill -TERM "$pid"; fi
+        done' _ "$ROOT" 2>/dev/null || true
 }
 
 # variables: a digest of what .env says, as the application's own library reads it; empty when it cannot

@@ -38,6 +38,7 @@ check_wanted() {
     check_database
     PENDING=$(pending_of "$1")
     tell_migrations "$1"
+    tell_unknown_migrations "$1"
     check_space "$1"
 }
 
@@ -103,6 +104,15 @@ tell_migrations() {
         if ! deploy_git show "$1:database/migrations/$name.php" | is_reversible; then printf ' %s' "$name"; fi
     done <<<"$PENDING")
     if [ -n "$final" ]; then say "release: cannot be reversed, only restored from the backup:$final"; fi
+}
+
+# tell_unknown_migrations COMMIT: those that ran, that the code which runs has, and the wanted one does not
+tell_unknown_migrations() {
+    local ahead
+    if ! deploy_git rev-parse -q --verify HEAD >/dev/null; then return; fi
+    ahead=$(deploy_git diff --name-only --no-renames --diff-filter=D HEAD "$1" -- database/migrations | sed -n 's|.*/\(.*\)\.php$|\1|p' | sort \
+        | comm -12 - <(sql "SELECT migration FROM \`$DATABASE\`.migrations" | sort))
+    if [ -n "$ahead" ]; then say "release: the database stays as it is, with migrations that ${1:0:12} does not know: ${ahead//$'\n'/ }"; fi
 }
 
 # check_space COMMIT: room for what is kept and made, by the size of what there is; for the dump, that of the data

@@ -37,6 +37,10 @@ structure() { dump_database --no-data --skip-comments | sed 's/ AUTO_INCREMENT=[
 migrate() {
     local pending
     step 6 "migrate"
+    if [ -n "$FRESH" ]; then
+        migrate_anew
+        return
+    fi
     note_seeds
     if pending=$(pending_now) && [ -z "$pending" ]; then
         say "release: no migration is pending"
@@ -48,6 +52,13 @@ migrate() {
         artisan migrate --force
     fi
     if [ -e /etc/itqan/seeds-due ]; then seed; fi
+}
+
+migrate_anew() {
+    if [ "$(probe_data "$DATABASE")" != "data of $DATABASE none" ]; then back_up "$FROM"; fi
+    note MIGRATIONS all
+    note FRESH yes
+    artisan migrate:fresh --force
 }
 
 # note_seeds: a database without any table is new, so its seeds are due; kept as a file, for a run may be killed in between

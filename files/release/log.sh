@@ -24,8 +24,10 @@ caller_words() {
     printf '%s%s\n' "${SUDO_USER:-$(id -un)}" "${address:+ from $address}"
 }
 
-# log_release RESULT [STEP]: RESULT is `released`, or what became of it
-log_release() {
+# log_release RESULT [STEP]: RESULT is `released`, or what became of it. A log that cannot be written is no reason to take a
+# release back.
+log_release() { write_log "$@" || say "release: $RELEASES could not be written"; }
+write_log() {
     local seconds author now
     seconds=$((${EPOCHREALTIME//[!0-9]/} - ${BEGAN//[!0-9]/}))
     now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
@@ -33,8 +35,8 @@ log_release() {
     mkdir -p "${RELEASES%/*}"
     printf '{"when": %s, "commit": %s, "author": %s, "from": %s, "ref": %s, "kind": %s, "seconds": %d.%d, "by": %s, "backup": %s, "result": %s, "step": %s}\n' \
         "$(json "$now")" "$(json "$COMMIT")" "$(json "$author")" "$(json "$FROM")" "$(json "$REF")" "$(json "$KIND")" \
-        $((seconds / 1000000)) $((seconds / 100000 % 10)) "$(json "$BY")" "$(json "$BACKUP")" "$(json "$1")" "$(json "${2-}")" >>"$RELEASES"
-    if [ "$1" = released ]; then mark_in_application_log; fi
+        $((seconds / 1000000)) $((seconds / 100000 % 10)) "$(json "$BY")" "$(json "$BACKUP")" "$(json "$1")" "$(json "${2-}")" >>"$RELEASES" || return
+    if [ "$1" = released ]; then mark_in_application_log || say "release: storage/logs/laravel.log could not be written"; fi
 }
 
 # mark_in_application_log: in the form of Laravel's own lines, past LOG_LEVEL

@@ -25,3 +25,25 @@ permissions_step() {
     permissions
     chown "${mode% *}" "$ROOT/.env"
 }
+
+# permissions_of_changed FROM COMMIT: the same for what a checkout wrote, and for the folders that it made
+permissions_of_changed() {
+    local changed path
+    STEP="file permissions"
+    changed=$(deploy_git -c core.quotePath=false diff --name-only --no-renames --diff-filter=d "$1" "$2")
+    for path in $WRITABLE_PATHS; do
+        if [[ $'\n'$changed = *$'\n'"$path"/* ]]; then
+            permissions_step
+            return
+        fi
+    done
+    # shellcheck disable=SC2016 # the inner shell's own words
+    while read -r path; do
+        while [ -n "$path" ] && [ -e "$ROOT/$path" ] && ! [ -L "$ROOT/$path" ]; do
+            printf '%s\0' "$path"
+            if [[ $path != */* ]]; then break; fi
+            path=${path%/*}
+        done
+    done <<<"$changed" | sort -zu \
+        | (cd "$ROOT" && xargs -0 -r sh -c 'mode=$0 owner=$1; shift; chown "$owner" "$@" && chmod "$mode" "$@"' "$APPLICATION_MODE" "$APPLICATION_OWNER")
+}

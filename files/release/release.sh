@@ -1,7 +1,10 @@
 # itqan-release: the release of the application, step by step as the server's document has it.
 #   import PATH BRANCH   <stream   a bare repository from the input of git fast-import
 #   clone                          the application's folder as a checkout of REPOSITORY
-#   deploy REF COMMIT              the nine steps; only what changed is installed and built again
+#   deploy REF COMMIT [OPTION…]    the nine steps, or quickly; only what changed is installed and built again
+#       --quick, --full            which of the two, instead of what the differences say
+#       --skip-npm                 the assets that are there are right
+#       --fresh                    DANGER: all tables are dropped and made anew; refused in production
 #   variables                      a digest of what .env says
 #   seed                           the application's seeds, where a copy's new database waits for them
 #   cache                          cache configuration and routes anew; workers restart
@@ -27,38 +30,56 @@ is_released() {
 
 deploy() {
     local ref=$1 commit=$2
+    shift 2
     clear_locks "$ROOT" "$ROOT/.git"
     settle
     begin_log "$ref" "$commit"
     check
-    if is_released "$commit"; then
+    if (($# == 0)) && is_released "$commit"; then
         # no maintenance mode: the code that runs is the wanted one
         KIND=caches
-        step 7 "clear and cache configuration, routes, views"
-        cache_everything
-        restart_workers
+        renew
         log_release released
         return
     fi
     fetch_commit "$ref" "$commit"
     check_wanted "$commit"
+    plan "$commit" "$@"
     begin_undo
-    guarded release "$ref" "$commit"
+    guarded "release_$KIND" "$ref" "$commit"
 }
 
-# release REF COMMIT: steps 2 to 9
-release() {
+# release_full REF COMMIT: steps 2 to 9
+release_full() {
     if installed; then maintenance_on; fi
     checkout "$1" "$2"
     dependencies_and_assets
     permissions_step
     migrate
+    renew
+    step 9 "maintenance mode off"
+    artisan up
+    end_release
+}
+
+# release_quick REF COMMIT: code, caches, workers. Assets are built where a template changed: Tailwind reads them.
+release_quick() {
+    checkout "$1" "$2"
+    build_assets
+    permissions_of_changed "$FROM" "$2"
+    renew
+    end_release
+}
+
+renew() {
     step 7 "clear and cache configuration, routes, views"
     cache_everything
     step 8 "queue:restart"
     restart_workers
-    step 9 "maintenance mode off"
-    artisan up
+}
+
+end_release() {
+    note STEP ended
     log_release released
     forget_undo
 }
@@ -80,7 +101,7 @@ end_of_run() {
         say "itqan: release: stopped in $STEP; the next run begins there"
     else
         say "itqan: release: failed in $STEP; maintenance mode stays as it is, run the release again after the cause is gone"
-        if [ -n "${COMMIT-}" ]; then log_release failed "$STEP" || true; fi
+        if [ -n "${COMMIT-}" ]; then log_release failed "$STEP"; fi
     fi
 }
 
@@ -98,7 +119,7 @@ if ! flock -w 900 8; then refuse "another release runs"; fi
 case ${1-} in
     import) import "$2" "$3" ;;
     clone) clone ;;
-    deploy) deploy "$2" "$3" ;;
+    deploy) deploy "${@:2}" ;;
     seed) seed ;;
     cache) cache ;;
     variables) variables ;;

@@ -72,9 +72,9 @@ settle() {
     rm -rf "$UNDO.new"
     if ! is_begun; then return; fi
     recall
-    if [ "${1-}" != failed ]; then say "release: the release of ${COMMIT:0:12} did not get to its end, it was in $STEP"; fi
+    if [ "${1-}" != failed ] && ! is_done; then say "release: the release of ${COMMIT:0:12} did not get to its end, it was in $STEP"; fi
     if [ -n "$(noted UNDECIDED)" ]; then refuse_undecided; fi
-    if [ "${1-}" != failed ] && [[ $STEP = 'step 9,'* ]] && ! [ -e "$ROOT/storage/framework/down" ]; then
+    if [ "${1-}" != failed ] && is_done; then
         log_release released
     elif [ -z "$FROM" ]; then
         say "itqan: release: there is no earlier release to go back to; run it again after the cause is gone"
@@ -89,6 +89,9 @@ settle() {
     fi
     forget_undo
 }
+
+# is_done: whether a release that was killed had come to its end
+is_done() { [ "$STEP" = ended ] || { [[ $STEP = 'step 9,'* ]] && ! [ -e "$ROOT/storage/framework/down" ]; }; }
 
 # take_back: database, dependencies, assets, checkout and caches of FROM; each step can be repeated
 take_back() {
@@ -132,7 +135,9 @@ take_back_caches() {
         if ! [ -e "$UNDO/cache/${file##*/}" ]; then rm -f "$file"; fi
     done
     for file in "$UNDO"/cache/*.php; do
-        if [ -e "$file" ]; then cp -a --remove-destination "$file" "$folder/"; fi
+        if ! [ -e "$file" ]; then continue; fi
+        cp -a --remove-destination "$file" "$folder/"
+        chown "$WEB_USER:$WEB_USER" "$folder/${file##*/}" # the table's owner has passed over it
     done
     if ! artisan view:clear || ! artisan view:cache; then say "release: views are compiled when they are asked for"; fi
 }
@@ -145,7 +150,9 @@ take_back_migrations() {
     if [ -z "$wanted" ] || [ -n "$(noted REVERSED)" ]; then return; fi
     if ! sql 'SELECT 1' >/dev/null; then refuse "the database does not answer, so that its migrations cannot be taken back: start it, then run this again"; fi
     ran=$(comm -12 <(tr ' ' '\n' <<<"$wanted" | sort) <(sql "SELECT migration FROM \`$DATABASE\`.migrations" | sort))
-    if [ -n "$ran" ] && ! reverse "$ran"; then
+    if [ -n "$(noted FRESH)" ]; then
+        note UNDECIDED "--fresh dropped all tables"
+    elif [ -n "$ran" ] && ! reverse "$ran"; then
         note UNDECIDED "${ran//$'\n'/ } cannot be reversed"
     elif [ "$(structure)" != "$(noted STRUCTURE)" ]; then
         note UNDECIDED "the database has another structure than before ${wanted// /, }"

@@ -138,6 +138,16 @@ def test_without_a_migration_there_is_no_backup(tool: Tool, app: Path, tmp_path:
     assert list((tmp_path / "backups").iterdir()) == []
 
 
+def test_going_back_tells_of_migrations_that_stay(tool: Tool, app: Path, tmp_path: Path) -> None:
+    assert tool("deploy", "main", migration(app, tmp_path)).returncode == 0
+    (tmp_path / "status").write_text("")
+    done = tool("deploy", "main", sample_repository().commit)
+    assert done.returncode == 0, done.stderr
+    old = sample_repository().commit[:12]
+    assert f"with migrations that {old} does not know: {NEXT}\n" in done.stderr
+    assert "php artisan migrate:rollback --force --step=1" not in calls(tmp_path)
+
+
 def test_old_backups_go_and_what_a_person_made_stays(tool: Tool, app: Path, tmp_path: Path) -> None:
     older = [f"itqan_2026010{day}_000000_{'a' * 12}.sql.gz" for day in (1, 2, 3)]
     for name in (*older, "itqan_20260101_000000.sql", "by-hand.sql.gz"):
@@ -168,6 +178,15 @@ def test_a_failure_is_noted_too(tool: Tool, app: Path, tmp_path: Path) -> None:
     assert str(noted["result"]).startswith("failed")
     assert noted["step"] == "step 7, clear and cache configuration, routes, views"
     assert not (app / "storage/logs/laravel.log").read_text()
+
+
+def test_a_log_that_cannot_be_written_takes_no_release_back(tool: Tool, app: Path, tmp_path: Path) -> None:
+    (tmp_path / "log/releases.jsonl").mkdir(parents=True)
+    wanted = commit(app)
+    done = tool("deploy", "main", wanted)
+    assert done.returncode == 0, done.stderr
+    assert f"release: {tmp_path}/log/releases.jsonl could not be written" in done.stderr
+    assert git(app, "rev-parse", "HEAD") == wanted
 
 
 def test_who_started_it_is_told_by_sudo_and_sshd(app: Path, tmp_path: Path) -> None:
