@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 
 from settings import SECRET_VARIABLES, Settings
 
@@ -18,6 +20,7 @@ from .unit import Unit, call, file_line, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
 LOG = "/var/log/itqan/releases.jsonl"  # a line of JSON for each release
+ASKED = "/run/itqan-release-asked"  # the word of the newest release that was made with options
 SAMPLE_REPOSITORY = "/srv/git/itqan-platform.git"
 # Where a copy has the repository that is a folder of its Docker host.
 MOUNTED_REPOSITORY = "/srv/git/release.git"
@@ -242,6 +245,22 @@ def _seeds() -> Unit:
         probe="probe_seeds",
         expect="seeds none due",
         apply=call(TOOL, "seed"),
+    )
+
+
+def with_options(code: Unit, options: Sequence[str], word: str) -> Unit:
+    """The unit of the code, brought by one release with options of itqan-release; it ends the same.
+
+    With options a release is made even where the host is as expected: that is what they ask for.
+    Arguments: `word`, one that no other release had.
+    """
+    if not options:
+        return code
+    return replace(
+        code,
+        probe=lines(code.probe, f"cat {ASKED} 2>/dev/null"),
+        expect=lines(code.expect, word),
+        apply=lines(f"{code.apply} {shlex.join(options)}", f"echo {word} >{ASKED}"),
     )
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from .copy import Copy, itqan, poll
+from .copy import Copy, itqan, poll, pulumi
+from .faults import Visitor
 
 ROOT = "/var/www/itqan-platform"
 ORIGIN = "/srv/git/itqan-platform.git"
@@ -68,9 +69,24 @@ class Host:
         command = ["docker", "exec", self.copy.outputs["container"], TOOL, *words]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
-    def deploy(self, commit: str) -> subprocess.CompletedProcess[str]:
+    def deploy(self, commit: str, *options: str) -> subprocess.CompletedProcess[str]:
         """A release of a commit."""
-        return self.tool("deploy", "next", commit)
+        return self.tool("deploy", "next", commit, *options)
+
+    def running(self) -> set[str]:
+        """The commits that PHP-FPM and Reverb name, the number of workers, and `old` for each of before."""
+        answers = [
+            self.copy.get("/up").data.decode(),
+            self.copy.bash("curl -s http://127.0.0.1:8080/up"),
+        ]
+        workers = self.copy.bash(
+            f"at=$(stat -c %Y {ROOT}/bootstrap/cache/routes-v7.php)\n"
+            "for pid in $(pgrep -u www-data -f 'artisan queue:work'); do\n"
+            "if (($(stat -c %Y /proc/$pid) < at)); then echo old; fi; done\n"
+            "pgrep -cf '^php artisan queue:work'",
+            check=False,
+        )
+        return {json.loads(answer)["release"] for answer in answers} | {workers}
 
     def state(self) -> str:
         """Commit, branch, dependencies, assets, caches, structure of the database, what lies about."""
@@ -183,12 +199,13 @@ def test_step_6_a_migration_that_fails_and_one_before_it(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "step"),
-    [("view:cache", "step 7"), ("queue:restart", "step 8"), ("up", "step 9")],
+    ("command", "step", "options"),
+    [("view:cache", "step 7", []), ("queue:restart", "step 8", []), ("up", "step 9", ["--full"])],
 )
-def test_steps_7_to_9(host: Host, command: str, step: str) -> None:
+def test_steps_7_to_9(host: Host, command: str, step: str, options: list[str]) -> None:
     before = host.state()
-    done = host.deploy(host.artisan(command))
+    done = host.deploy(host.artisan(command), *options)
+    assert f"release: {'full' if options else 'quick'}" in done.stderr
     require_taken_back(host, before, done, step)
     assert "    told to fail" in done.stderr
 
@@ -200,8 +217,8 @@ def killed(host: Host, commit: str, what: str) -> str:
     """A release of the commit, and what kills it in the middle of its build. Returns what it said."""
     host.copy.bash(
         f"setsid {TOOL} deploy next {commit} >/run/killed 2>&1 </dev/null & session=$!\n"
-        f"for try in $(seq 3000); do if {BUILDS}; then {what}; echo seen >/run/seen; break; fi; sleep 0.01; done\n"
-        "wait || true"
+        f"for try in $(seq 3000); do if {BUILDS}; then {what}; echo seen >/run/seen; break; fi\n"
+        "sleep 0.01; done; wait || true"
     )
     assert host.copy.bash("cat /run/seen; rm /run/seen") == "seen", host.copy.bash("cat /run/killed")
     return host.copy.bash("cat /run/killed; rm /run/killed")
@@ -260,3 +277,29 @@ def test_a_release_is_noted_and_shown(host: Host) -> None:
     poll(lambda: json.loads(host.copy.get("/up").data)["release"] == wanted, 10, "the new release")
     host.copy.bash(f"cd {ROOT}; runuser -u www-data -- php artisan migrate:rollback --force --step=1")
     assert host.tool("deploy", "main", host.old).returncode == 0
+
+
+def test_deploy_and_back(host: Host) -> None:
+    """PHP alone: quickly, no request fails, every process has the code, and the engine sees nothing to do."""
+    stack = host.copy.stack
+    wanted = host.push(**{"app/New.php": "<?php\n"})
+    with Visitor(host.copy) as visitor:
+        said = itqan("deploy", stack, wanted)
+        assert (
+            f"release: quick, without maintenance mode: 1 files differ between {host.old[:12]}" in said.stderr
+        )
+        poll(lambda: host.running() == {wanted, "2"}, 15, "FPM, Reverb, two workers with the new code")
+        assert itqan("preview", "--stack", stack).returncode == 0
+        said = itqan("rollback", stack)
+        assert f"{host.old} runs; before it {wanted}" in said.stdout
+        poll(lambda: host.running() == {host.old, "2"}, 15, "FPM, Reverb, two workers with the old code")
+    visitor.require()
+    assert itqan("preview", "--stack", stack).returncode == 0
+    assert (
+        host.copy.bash(
+            f"cd {ROOT}; runuser -u www-data -- php artisan itqan:heartbeat >&2; "
+            "mysql -N itqan_platform -e 'SELECT `release` FROM heartbeats ORDER BY id DESC LIMIT 1'"
+        )
+        == host.old
+    )
+    pulumi("config", "rm", "--stack", stack, "itqan:release")
