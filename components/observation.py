@@ -174,6 +174,32 @@ async def converge(endpoint: Endpoint, units: list[Unit], owner: str) -> None:
         await _bash(endpoint, f"{create_text(unit, owner, sudo=False)} </dev/null")
 
 
+async def perform(
+    endpoint: Endpoint, unit: Unit, owner: str, heard: Callable[[str], None], seconds: float = 3600
+) -> bool:
+    """Bring one unit without a payload to a host that has the runner, and pass on what it says meanwhile.
+
+    Arguments: `owner`, the stack that the host must belong to; `heard`, called with each line; `seconds`,
+    until the connection is given up (what has begun goes on).
+    Returns whether the host is as the unit says. Raises Unreachable.
+    """
+    command = f"{create_text(unit, owner, endpoint.sudo)} </dev/null"
+    try:
+        async with _connected(endpoint) as connection:
+            with _told(endpoint):
+                process = await connection.create_process(command, encoding="utf-8", errors="replace")
+
+                async def listen() -> None:
+                    async for line in process.stderr:
+                        heard(line.rstrip("\n"))
+                    await process.wait()
+
+                await asyncio.wait_for(listen(), seconds)
+    except ConnectionRefusedError as error:
+        raise Unreachable(failed(endpoint, network_reason(error))) from None
+    return process.exit_status == 0
+
+
 async def _without_root(endpoint: Endpoint, units: list[Unit]) -> list[str]:
     """What else stands in the way, of the units that need no root: so that all is told at once."""
     possible = [unit for unit in units if unit.name == PREFLIGHT]
@@ -210,17 +236,23 @@ async def run(endpoint: Endpoint, command: str, program: str = "") -> Done:
     Arguments: `program`, its standard input.
     Raises ConnectionRefusedError, Refused for a key that does not log in, or Unreachable.
     """
-    async with AsyncExitStack() as opened:
-        tunnel = None
-        if endpoint.proxy:
-            tunnel = await opened.enter_async_context(_logged_in(endpoint.proxy, None))
-        connection = await opened.enter_async_context(_logged_in(endpoint, tunnel))
+    async with _connected(endpoint) as connection:
         with _told(endpoint):
             result = await connection.run(
                 command, input=program.encode(), encoding=None, check=False, timeout=TIMEOUT
             )
     words = _bytes(result.stderr).decode(errors="replace").strip() or str(result.exit_status)
     return Done(result.exit_status, _bytes(result.stdout), words)
+
+
+@asynccontextmanager
+async def _connected(endpoint: Endpoint) -> AsyncIterator[SSHClientConnection]:
+    """A connection, through that of its Docker host where it has one. Raises as `run`."""
+    async with AsyncExitStack() as opened:
+        tunnel = None
+        if endpoint.proxy:
+            tunnel = await opened.enter_async_context(_logged_in(endpoint.proxy, None))
+        yield await opened.enter_async_context(_logged_in(endpoint, tunnel))
 
 
 @asynccontextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 
 from settings import SECRET_VARIABLES, Settings
 
@@ -17,6 +19,8 @@ from .sample import BRANCH, sample_repository
 from .unit import Unit, call, file_line, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
+LOG = "/var/log/itqan/releases.jsonl"  # a line of JSON for each release
+ASKED = "/run/itqan-release-asked"  # the word of the newest release that was made with options
 SAMPLE_REPOSITORY = "/srv/git/itqan-platform.git"
 # Where a copy has the repository that is a folder of its Docker host.
 MOUNTED_REPOSITORY = "/srv/git/release.git"
@@ -102,7 +106,11 @@ def _conf(settings: Settings, platform: Platform) -> str:
     application, writable = settings.permissions.application, settings.permissions.writable
     home = f"/home/{settings.server.deploy_user}"
     values = {
-        **({"SEEDS": "yes", "DATABASE": settings.database.name} if _is_seeded(settings) else {}),
+        **({"SEEDS": "yes"} if _is_seeded(settings) else {}),
+        "DATABASE": settings.database.name,
+        "DOMAIN": settings.domain,
+        "BACKUPS": settings.application.backups,
+        "KEEP_BACKUPS": str(settings.release.keep_backups),
         "ROOT": settings.application.path,
         "DEPLOY_USER": settings.server.deploy_user,
         "WEB_USER": settings.server.web_user,
@@ -238,6 +246,27 @@ def _seeds() -> Unit:
         expect="seeds none due",
         apply=call(TOOL, "seed"),
     )
+
+
+def with_options(code: Unit, options: Sequence[str], word: str) -> Unit:
+    """The unit of the code, brought by one release with options of itqan-release; it ends the same.
+
+    With options a release is made even where the host is as expected: that is what they ask for.
+    Arguments: `word`, one that no other release had.
+    """
+    if not options:
+        return code
+    return replace(
+        code,
+        probe=lines(code.probe, f"cat {ASKED} 2>/dev/null"),
+        expect=lines(code.expect, word),
+        apply=lines(f"{code.apply} {shlex.join(options)}", f"echo {word} >{ASKED}"),
+    )
+
+
+def log_unit() -> Unit:
+    """The log of releases, as an observation takes it; looked at only."""
+    return Unit("release/log", probe=call("probe_releases", LOG), expect="", apply="")
 
 
 class Release(Part):

@@ -56,6 +56,16 @@ def text(name: str) -> str:
 # What observations need, and what the runner needs beyond that.
 PROBES = ("host/packages.sh", "host/probes.sh", "host/owner.sh", "host/preflight.sh")
 LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh", "host/hardening.sh")
+# What a program is made of beyond the library, each file about one thing.
+PARTS = {
+    "release/release.sh": tuple(
+        f"release/{part}.sh"
+        for part in (
+            *("steps", "git", "checks", "plan", "backup", "build", "permissions"),
+            *("database", "caches", "log", "undo", "restore"),
+        )
+    ),
+}
 
 
 def probe_library() -> str:
@@ -64,6 +74,6 @@ def probe_library() -> str:
 
 
 def host_script(name: str) -> str:
-    """A program of files/ for the host: the library, then the program."""
-    body = "\n".join(text(part) for part in (*LIBRARY, name))
+    """A program of files/ for the host: the library, the program's parts if it has any, then the program."""
+    body = "\n".join(text(part) for part in (*LIBRARY, *PARTS.get(name, ()), name))
     return f"#!/bin/bash\n# {managed(f'files/{name}')}\n{body}"

@@ -110,6 +110,11 @@ def _settings(name: str, values: Callable[[], dict[str, object]]) -> Settings:
         ) from None
 
 
+def settings_of(name: str, own: dict[str, object]) -> Settings:
+    """A stack's own configuration, read already, as its settings. Raises ConfigurationError."""
+    return _settings(name, lambda: own)
+
+
 def side_of(settings: Settings) -> Side:
     """A stack as something to compare. Raises ConfigurationError."""
     from components.keys import UnreadableKey

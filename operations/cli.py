@@ -128,6 +128,31 @@ def rotate(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def deploy(arguments: argparse.Namespace) -> int:
+    """Release a branch, a tag or a commit, and make it what the stack asks for"""
+    from .deploy import deploy as release
+
+    print(release(arguments.stack, arguments.ref, arguments.options or [], Steps()))
+    return AS_EXPECTED
+
+
+def rollback(arguments: argparse.Namespace) -> int:
+    """Release the last good commit before the one that runs, or the one that is named, again"""
+    from .deploy import roll_back
+
+    print(roll_back(arguments.stack, arguments.ref, Steps()))
+    return AS_EXPECTED
+
+
+def releases(arguments: argparse.Namespace) -> int:
+    """Show what was released on a stack's host: when, what, from where, by whom, with which result"""
+    from .releases import releases_of
+
+    found = releases_of(arguments.stack, Steps())
+    print(found.to_json() if arguments.json else found.table())
+    return AS_EXPECTED
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -206,6 +231,14 @@ def command_line() -> Parser:
     change = command(rotate, of_stack=False)
     change.add_argument("stack", metavar="STACK", help="for example prod")
     change.add_argument("secret", choices=("db", "app-key", "redis", "ssh"), help="what is changed")
+    _deploy_options(command(deploy, of_stack=False))
+    back = command(rollback, of_stack=False)
+    back.add_argument("stack", metavar="STACK", help="for example prod")
+    text = "a commit, or its beginning as `releases` shows it (default: the last good one)"
+    back.add_argument("ref", nargs="?", metavar="REF", help=text)
+    log = command(releases, of_stack=False)
+    log.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or STAGING, metavar="STACK")
+    log.add_argument("--json", action="store_true", help="all of them, as one JSON object")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -244,6 +277,24 @@ def _init_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--secrets", action="store_true", help=text)
     text = "the stack that a new one is laid over (default: %(default)s)"
     parser.add_argument("--extends", default=PRODUCTION, metavar="STACK", help=text)
+
+
+def _deploy_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stack", metavar="STACK", help="for example prod")
+    text = "a branch, a tag or a commit (default: the one that is configured)"
+    parser.add_argument("ref", nargs="?", metavar="REF", help=text)
+    # the words as itqan-release on the host takes them
+    kind = parser.add_mutually_exclusive_group()
+    texts = {
+        "--quick": "without maintenance mode, Composer, npm and migrations, if nothing asks for them",
+        "--full": "all nine steps of the document",
+    }
+    for word, meaning in texts.items():
+        kind.add_argument(word, dest="options", action="append_const", const=word, help=meaning)
+    text = "the assets that are there are right: npm is left out"
+    parser.add_argument("--skip-npm", dest="options", action="append_const", const="--skip-npm", help=text)
+    text = "DANGER: drops all tables; only for copies, asks for the database's name"
+    parser.add_argument("--fresh", dest="options", action="append_const", const="--fresh", help=text)
 
 
 def _confirm(stack: str, yes: bool) -> None:

@@ -247,6 +247,7 @@ class Release(Part):
     )
     ref: GitRef = "main"
     known_hosts: list[SingleLine] = Field([], description="lines of ssh-keyscan for the repository's host")
+    keep_backups: int = Field(10, ge=1, le=1000, description="1 to 1000")
 
     @field_validator("repository", mode="before")
     @classmethod

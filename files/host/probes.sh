@@ -567,6 +567,9 @@ git_origin() {
     printf '%s\n' "$url"
 }
 
+# probe_releases FILE: the log of releases as it stands there
+probe_releases() { cat "$1" 2>/dev/null; }
+
 # probe_data SCHEMA: whether a database has any table; one of which a dump was loaded only in part says so
 probe_data() {
     if [ -e "/etc/itqan/loading-$1" ]; then
@@ -596,10 +599,11 @@ release_git() {
     read -r -a ids < <(stat -c '--reuid=%u --regid=%g' "$1" 2>/dev/null) || return
     GIT_OPTIONAL_LOCKS=0 HOME=/nonexistent setpriv "${ids[@]}" --clear-groups git -C "$@"
 }
-dependencies_digest() { release_git "$1" ls-tree HEAD composer.json composer.lock composer.debian.json composer.debian.lock 2>/dev/null | sha256sum | cut -d' ' -f1; }
+# each of FOLDER [COMMIT], the one that is checked out if none is given
+dependencies_digest() { release_git "$1" ls-tree "${2-HEAD}" composer.json composer.lock composer.debian.json composer.debian.lock 2>/dev/null | sha256sum | cut -d' ' -f1; }
 node_digest() { release_git "$1" ls-tree HEAD package-lock.json 2>/dev/null | sha256sum | cut -d' ' -f1; }
 ASSETS=(package.json package-lock.json resources vite.config.js tailwind.config.js postcss.config.js)
-assets_digest() { release_git "$1" ls-tree HEAD "${ASSETS[@]}" 2>/dev/null | sha256sum | cut -d' ' -f1; }
+assets_digest() { release_git "$1" ls-tree "${2-HEAD}" "${ASSETS[@]}" 2>/dev/null | sha256sum | cut -d' ' -f1; }
 
 # vendor_state ROOT COMPOSER-FILE: whether what is installed is what the lock file names; where somebody else installed it,
 # Composer's own list of it says so
@@ -646,6 +650,7 @@ probe_release() {
     if compgen -G "$root/storage/framework/views/*.php" >/dev/null; then cached+=' views'; fi
     printf 'caches%s\n' "${cached:- none}"
     if [ -e "$root/storage/framework/down" ]; then printf 'maintenance on\n'; else printf 'maintenance off\n'; fi
+    if [ -e "$root/.git/itqan-undo" ]; then printf 'release not settled\n'; fi
 }
 
 compare() { if [ "$1" = "$2" ]; then echo current; else echo stale; fi; }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.render import FILES, LIBRARY, PROBES, host_script, text
+from components.render import FILES, LIBRARY, PARTS, PROBES, host_script, text
 from components.staging import context_files
 from components.unit import Unit
 from settings import Settings
@@ -21,7 +21,7 @@ from tests.conftest import OBSERVER_KEY
 SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
 ELSEWHERE = "SC2317,SC2329,SC2153"
-FRAGMENTS = {*LIBRARY, "host/surroundings.sh", "host/observe.sh"}
+FRAGMENTS = {*LIBRARY, *sum(PARTS.values(), ()), "host/surroundings.sh", "host/observe.sh"}
 PROGRAMS = {"host/converge.sh", "release/release.sh"}
 
 

@@ -10,47 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from components.render import host_script
 from components.sample import sample_repository
+from tests.fakes.release_host import Tool, make_tool
 
 Bash = Callable[..., "subprocess.CompletedProcess[str]"]
-Tool = Callable[..., "subprocess.CompletedProcess[str]"]
-
-CONF = """
-ROOT={folder}/app
-DEPLOY_USER=root
-WEB_USER=root
-PHP=true
-REPOSITORY={folder}/origin.git
-SSH_COMMAND='ssh -o BatchMode=yes'
-COMPOSER_FILE=composer.json
-APPLICATION_OWNER=root:root
-APPLICATION_MODE=755
-WRITABLE_OWNER=root:root
-WRITABLE_MODE=775
-WRITABLE_PATHS='storage bootstrap/cache'
-"""
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="runuser needs root")
 
 
 @pytest.fixture
 def tool(tmp_path: Path) -> Tool:
-    """A function: itqan-release in a folder of its own; the steps after the checkout are left out."""
-    (tmp_path / "release.conf").write_text(CONF.format(folder=tmp_path))
-    script = host_script("release/release.sh").replace("/etc/itqan/release.conf", f"{tmp_path}/release.conf")
-    script = script.replace("/run/lock/", f"{tmp_path}/").replace("/var/backups/itqan", f"{tmp_path}/aside")
-    (tmp_path / "tool").write_text(script.replace("PATH=/usr", f"PATH={tmp_path}/bin:/usr"))
-    for folder in ("app", "bin"):
-        (tmp_path / folder).mkdir()
-    for name in ("composer", "npm"):
-        (tmp_path / "bin" / name).write_text("#!/bin/sh\nexit 1\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-
-    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = ["bash", str(tmp_path / "tool"), *arguments]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=60)
-
-    return run
+    """A function: itqan-release in a folder of its own; the steps after the checkout fail."""
+    made = make_tool(tmp_path)
+    (tmp_path / "broken").write_text("composer install\nnpm ci\n")
+    return made
 
 
 @pytest.fixture

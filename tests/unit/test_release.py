@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components.release import with_options
 from components.repository import wanted_commit
 from components.sample import sample_repository
 from components.unit import Unit
@@ -156,3 +157,12 @@ def test_the_sample_has_one_branch(staging: Settings) -> None:
     assert wanted_commit(staging) == sample_repository().commit
     with pytest.raises(SettingsError, match="allowed: main, the sample's only branch"):
         wanted_commit(with_release(staging, "sample", "develop"))
+
+
+def test_options_make_a_release_of_what_runs_already(prod_units: dict[str, Unit]) -> None:
+    code = prod_units["release/code"]
+    asked = with_options(code, ["--full", "--skip-npm"], "word")
+    assert asked.apply == f"{code.apply} --full --skip-npm\necho word >/run/itqan-release-asked"
+    assert asked.expect == f"{code.expect}\nword"
+    assert asked.probe.startswith(code.probe)
+    assert with_options(code, [], "word") is code

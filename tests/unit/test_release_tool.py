@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from components.render import host_script
 from components.sample import sample_repository
+from tests.fakes.release_host import Tool, make_tool
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="runuser, which gives each step its user, needs root"
 )
 
-CONF = """
-ROOT={folder}/app
-DEPLOY_USER=root
-WEB_USER=root
-PHP={folder}/php
-REPOSITORY={folder}/origin.git
-SSH_COMMAND='ssh -o BatchMode=yes'
-COMPOSER_FILE=composer.json
-APPLICATION_OWNER=root:root
-APPLICATION_MODE=755
-WRITABLE_OWNER=root:root
-WRITABLE_MODE=775
-WRITABLE_PATHS='storage bootstrap/cache'
-"""
-Tool = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 @pytest.fixture
 def tool(tmp_path: Path) -> Tool:
     """A function: run the tool with its configuration, lock and application in a folder of its own."""
-    (tmp_path / "release.conf").write_text(CONF.format(folder=tmp_path))
-    script = host_script("release/release.sh").replace("/etc/itqan/release.conf", f"{tmp_path}/release.conf")
-    (tmp_path / "tool").write_text(script.replace("/run/lock/", f"{tmp_path}/"))
-    (tmp_path / "php").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n! [ -e {tmp_path}/broken ]\n')
-    (tmp_path / "php").chmod(0o755)
-    (tmp_path / "app").mkdir()
-
-    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = ["bash", str(tmp_path / "tool"), *arguments]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=30)
-
-    return run
+    return make_tool(tmp_path)
 
 
 @pytest.fixture
@@ -97,7 +68,7 @@ def test_deploy_checks_first(tool: Tool, cloned: Path, env: str | None, reason: 
 def test_code_that_does_not_start_can_still_be_replaced(tool: Tool, cloned: Path, tmp_path: Path) -> None:
     (cloned / "vendor").mkdir(exist_ok=True)
     (cloned / "vendor/autoload.php").touch()
-    (tmp_path / "broken").touch()
+    (tmp_path / "broken").write_text("php down\ncomposer install\n")
     done = tool("deploy", "main", sample_repository().commit)
     assert "the installed code does not start: going on without maintenance mode" in done.stderr
     assert done.returncode != 0
@@ -113,7 +84,7 @@ def test_a_repository_that_does_not_answer_costs_no_maintenance(
     assert done.returncode != 0
     assert "failed in step 3, fetch main" in done.stderr
     assert f"commit {'f' * 40} is no longer in the repository: main was pushed anew" in done.stderr
-    assert not (tmp_path / "calls").exists()
+    assert (tmp_path / "calls").read_text() == ""
 
 
 @pytest.mark.usefixtures("cloned")
@@ -124,4 +95,7 @@ def test_success_says_nothing_of_failure(tool: Tool) -> None:
 def test_a_wrong_word_is_answered_with_the_right_ones(tool: Tool) -> None:
     done = tool("destroy")
     assert done.returncode == 1
-    assert "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions" in done.stderr
+    assert (
+        "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions|restore|accept"
+        in done.stderr
+    )

@@ -1,0 +1,50 @@
+# What is remembered of releases: a line of JSON for each, and a line in the application's own log.
+
+# json TEXT: as a string of JSON
+json() {
+    local text=${1//\\/\\\\}
+    text=${text//\"/\\\"}
+    printf '"%s"' "${text//[[:cntrl:]]/ }"
+}
+
+# begin_log REF COMMIT: what is known before
+begin_log() {
+    REF=$1 COMMIT=$2 KIND=full BACKUP='' BY=$(caller_words) BEGAN=$EPOCHREALTIME
+    FROM=$(deploy_git rev-parse -q --verify HEAD 2>/dev/null || true)
+}
+
+# caller_words: who started this, and from where, as far as the host knows: sudo and sshd leave it with the processes above
+caller_words() {
+    local pid=$$ address=''
+    while ((pid > 1)); do
+        address=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | sed -n 's/^SSH_CONNECTION=\([^ ]*\).*/\1/p' || true)
+        if [ -n "$address" ]; then break; fi
+        pid=$(awk '/^PPid:/ {print $2}' "/proc/$pid/status" 2>/dev/null || echo 0)
+    done
+    printf '%s%s\n' "${SUDO_USER:-$(id -un)}" "${address:+ from $address}"
+}
+
+# log_release RESULT [STEP]: RESULT is `released`, or what became of it. A log that cannot be written is no reason to take a
+# release back.
+log_release() { write_log "$@" || say "release: $RELEASES could not be written"; }
+write_log() {
+    local seconds author now
+    seconds=$((${EPOCHREALTIME//[!0-9]/} - ${BEGAN//[!0-9]/}))
+    now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    author=$(deploy_git show -s --format='%an <%ae>' "$COMMIT" 2>/dev/null || true)
+    mkdir -p "${RELEASES%/*}"
+    printf '{"when": %s, "commit": %s, "author": %s, "from": %s, "ref": %s, "kind": %s, "seconds": %d.%d, "by": %s, "backup": %s, "result": %s, "step": %s}\n' \
+        "$(json "$now")" "$(json "$COMMIT")" "$(json "$author")" "$(json "$FROM")" "$(json "$REF")" "$(json "$KIND")" \
+        $((seconds / 1000000)) $((seconds / 100000 % 10)) "$(json "$BY")" "$(json "$BACKUP")" "$(json "$1")" "$(json "${2-}")" >>"$RELEASES" || return
+    if [ "$1" = released ]; then mark_in_application_log || say "release: storage/logs/laravel.log could not be written"; fi
+}
+
+# mark_in_application_log: in the form of Laravel's own lines, past LOG_LEVEL
+mark_in_application_log() {
+    local name zone
+    name=$(variable APP_ENV) zone=$(variable APP_TIMEZONE)
+    printf '[%s] %s.NOTICE: released %s (%s), %s; before it %s\n' "$(TZ=${zone:-UTC} date '+%Y-%m-%d %H:%M:%S')" "${name:-production}" \
+        "$COMMIT" "$REF" "$KIND" "${FROM:-nothing}" | as "$WEB_USER" tee -a "$ROOT/storage/logs/laravel.log" >/dev/null
+}
+# variable NAME: a plain value of .env
+variable() { sed -n "s/^$1=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "$ROOT/.env" | tail -n 1; }

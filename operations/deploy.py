@@ -1,0 +1,193 @@
+"""`deploy` and `rollback`: one release, brought by its unit; then the stack is told, so that `up` agrees.
+
+The host comes first: a release that fails is taken back there, and the configuration still names what runs.
+Killed in between, it is typed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .engine import Engine
+from .errors import OperationError
+from .machine import ready_engine
+from .paths import stack_file
+from .releases import SHORT, Release, parsed
+from .run import run_up
+from .stack import own_configuration, ready_stack, set_strings
+from .steps import Steps
+
+if TYPE_CHECKING:
+    from components.observation import Endpoint, State
+    from components.side import Side
+    from components.unit import Unit
+    from settings import Settings
+
+# What a release rests on, beside the code itself.
+RESTS_ON = ("host/runner", "release/tool", "release/settings", "release/checkout", "release/env")
+CODE = "release/code"
+
+
+def deploy(name: str, ref: str | None, options: Sequence[str], steps: Steps) -> str:
+    """Releases a ref on a stack's host and makes it what the stack asks for. Returns what was done, in words.
+
+    Arguments: `ref`, a branch, a tag or a commit; None: the one that is configured. `options`, those of
+    itqan-release.
+    Raises ConfigurationError for a ref that is none, OperationError when the host is not ready for it or the
+    release failed; then it is taken back, and the configuration is as it was.
+    """
+    return _Deploy(name, ready_engine(steps), steps).run(ref, options)
+
+
+def roll_back(name: str, ref: str | None, steps: Steps) -> str:
+    """Releases an earlier commit again; the database is left alone. Returns what was done, in words.
+
+    Arguments: `ref`, a commit (its beginning, where the host noted it), a branch or a tag; None: the commit
+    of the last good release before the one that runs, as the host noted it.
+    Raises as `deploy`.
+    """
+    return _Deploy(name, ready_engine(steps), steps).back(ref)
+
+
+def require_no_production(settings: Settings) -> None:
+    """Refuses what destroys data. Raises OperationError."""
+    if settings.environment.get("APP_ENV") == "production" or settings.target == "host":
+        raise OperationError(
+            f"--fresh drops all tables: refused for {settings.stack}, a server; copies on Docker have it"
+        )
+
+
+class _Deploy:
+    """One run of `deploy` or `rollback`."""
+
+    def __init__(self, name: str, engine: Engine, steps: Steps) -> None:
+        from .audit import require_file
+
+        require_file(name)
+        self._name, self._engine, self._steps = name, engine, steps
+        self._own = own_configuration(name, engine)
+
+    def run(self, ref: str | None, options: Sequence[str]) -> str:
+        """See `deploy`."""
+        from .audit import side_of
+
+        settings = self._settings(ref)
+        if "--fresh" in options:
+            require_no_production(settings)
+            _ask_for_name(settings)
+        side = side_of(settings)
+        return self._release(side, options, self._require_ready(self._look(side)))
+
+    def back(self, ref: str | None) -> str:
+        """See `roll_back`."""
+        from components.release import log_unit
+
+        from .audit import side_of
+
+        side = side_of(self._settings(None))
+        log = log_unit()
+        states = self._look(side, [log])
+        before = self._require_ready(states)
+        target = _earlier(parsed(states.pop(log.name).found), before, ref)
+        if target is None and ref is None:
+            raise OperationError(
+                f"{self._name}: no good release before the one that runs was noted on {side.endpoint.host}; "
+                f"name one: ./itqan rollback {self._name} COMMIT"
+            )
+        return self._release(side_of(self._settings(target or ref)), [], before)
+
+    def _settings(self, ref: str | None) -> Settings:
+        """The settings, with another ref if one is given. Raises ConfigurationError."""
+        from .audit import settings_of
+
+        own = dict(self._own)
+        if ref is not None:
+            release = own.get("release")
+            own["release"] = {**(release if isinstance(release, Mapping) else {}), "ref": ref}
+        settings = settings_of(self._name, own)
+        if settings.branch:
+            raise OperationError(
+                f"{self._name} is the copy of branch {settings.branch} and follows it; push, then: "
+                f"./itqan branch up {settings.branch}"
+            )
+        return settings
+
+    def _look(self, side: Side, further: Sequence[Unit] = ()) -> dict[str, State]:
+        """What a release rests on, the code and what else is asked for, by name, as the host has it."""
+        from .audit import look
+
+        units = [unit for unit in side.units if unit.name in (*RESTS_ON, CODE)]
+        [states] = look([(side, [*units, *further])])
+        return {state.unit.name: state for state in states}
+
+    def _require_ready(self, states: Mapping[str, State]) -> str:
+        """Returns the commit that runs. Raises OperationError when `up` has to come first."""
+        differing = [name for name in RESTS_ON if not states[name].healthy]
+        if differing:
+            raise OperationError(
+                f"{', '.join(differing)}: not as expected, so nothing was released; "
+                f"first: ./itqan up --stack {self._name}"
+            )
+        found = states[CODE].found.splitlines()
+        return next((line.split()[1] for line in found if line.startswith("commit ")), "absent")
+
+    def _release(self, side: Side, options: Sequence[str], before: str) -> str:
+        """The release on the host, then in the configuration and the state."""
+        from components.release import with_options
+
+        settings = side.settings
+        code = next(unit for unit in side.units if unit.name == CODE)
+        self._steps.say(f"▸ {self._name}: {before[:SHORT]} → {side.commit[:SHORT]} ({settings.release.ref})")
+        if not _brought(side.endpoint, with_options(code, options, secrets.token_hex(8)), settings.owner):
+            raise OperationError(
+                f"{side.commit[:SHORT]} was not released on {side.endpoint.host}, the reason stands above; "
+                f"{stack_file(self._name).name} still names what was there"
+            )
+        self._store(settings)
+        run_up(ready_stack(self._name, self._steps))
+        return f"itqan {self._name}: {side.commit} runs; before it {before}"
+
+    def _store(self, settings: Settings) -> None:
+        ref = settings.release.ref
+        if self._settings(None).release.ref != ref:
+            set_strings(self._name, self._engine, {"release.ref": ref})
+            self._steps.say(f"▸ {stack_file(self._name).name}: itqan:release.ref is {ref}")
+
+
+def _earlier(releases: Sequence[Release], running: str, ref: str | None) -> str | None:
+    """The commit of the newest good release that is another one than what runs.
+
+    Arguments: `ref`, what it has to begin with; a commit that was never noted is looked up elsewhere.
+    """
+    if ref is not None and not re.fullmatch(r"[0-9a-f]{4,40}", ref):
+        return None
+    good = [entry.commit for entry in reversed(releases) if entry.succeeded and entry.commit != running]
+    return next((commit for commit in good if commit.startswith(ref or "")), None)
+
+
+def _brought(endpoint: Endpoint, unit: Unit, owner: str) -> bool:
+    """The release; what the host says of it is passed on. Raises OperationError for a host out of reach."""
+    from components.observation import Unreachable, perform
+
+    def heard(line: str) -> None:
+        if line.strip():
+            print(f"  {line.strip()}", file=sys.stderr)
+
+    try:
+        return asyncio.run(perform(endpoint, unit, owner, heard))
+    except Unreachable as error:
+        raise OperationError(str(error)) from None
+
+
+def _ask_for_name(settings: Settings) -> None:
+    """Raises OperationError unless the database's name is typed."""
+    name = settings.database.name
+    if not sys.stdin.isatty():
+        raise OperationError(f"--fresh drops all tables of {name}; it asks for that name on a terminal")
+    if input(f"All tables of {settings.stack} are dropped. Type the database's name, {name}: ") != name:
+        raise OperationError("nothing was released")
