@@ -110,14 +110,17 @@ def _settings(name: str, values: Callable[[], dict[str, object]]) -> Settings:
         ) from None
 
 
-def side_of(settings: Settings) -> Side:
-    """A stack as something to compare. Raises ConfigurationError."""
+def side_of(settings: Settings, commit: str | None = None) -> Side:
+    """A stack as something to compare.
+
+    Arguments: `commit`, what is to run; None: what the repository says. Raises ConfigurationError.
+    """
     from components.keys import UnreadableKey
     from components.side import Side
     from settings import SettingsError
 
     try:
-        return Side.of(settings)
+        return Side.of(settings, commit)
     except (SettingsError, UnreadableKey) as error:
         raise ConfigurationError(str(error)) from None
 
