@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from components.side import Side
     from settings import Settings
 
+    from .outside import Way
+
 HEAD = ("check", "state", "found", "limit", "what helps")
 COLOURS = {"good": "32", "warn": "33", "bad": "31", "unknown": "35", "skipped": "2"}
 # That a branch has a newer commit is no matter of health, and its repository may take long to answer.
@@ -136,24 +138,30 @@ def _coloured(line: str) -> str:
     return line
 
 
-def stack_settings(name: str, steps: Steps) -> Settings:
-    """A stack's settings, read without the engine's state. Raises ConfigurationError."""
-    [settings] = read_settings([name], ready_engine(steps))
-    return settings
+def stack_settings(name: str, steps: Steps) -> tuple[Settings, Way]:
+    """A stack's settings, read without the engine's state, and the way to it.
 
-
-def look_at(settings: Settings) -> Health:
-    """Looks at a stack once.
-
-    Raises ConfigurationError, and UnseenHost or HostUnreachable when the host cannot be looked at.
+    Raises ConfigurationError, HostUnreachable for a copy whose Docker host does not answer.
     """
+    from .docker_hosts import ensure_login
+    from .outside import way_to
+
+    engine = ready_engine(steps)
+    [settings] = read_settings([name], engine)
+    if settings.docker_host:
+        ensure_login(name, engine, steps)
+    return settings, way_to(settings)
+
+
+def look_at(settings: Settings, way: Way) -> Health:
+    """Looks at a stack once. Raises ConfigurationError, or UnseenHost when the host cannot be looked at."""
     from components.health import Seen, checks, judged, limits, probes
     from components.platform import load_platform
 
     from .outside import Answers, questions
 
     started, platform, tenant = time.monotonic(), load_platform(settings.platform), _tenant()
-    answers = Answers(questions(settings, tenant, limits.PAGE_BAD))
+    answers = Answers(questions(settings, way, tenant, limits.PAGE_BAD))
     side = side_of(settings, ANY_COMMIT)
     asked = probes(settings, platform, tenant)
     began = time.time()
@@ -167,7 +175,7 @@ def look_at(settings: Settings) -> Health:
         began=began,
         ended=ended,
         host={state.unit.name: state.found for state in states if state.unit.name in names},
-        outside=answers.until(started + 2 * limits.PAGE_BAD),
+        outside=answers.until(started + limits.OUTSIDE),
         drift=drift_of(side, states),
     )
     results = judged(checks(settings, platform), seen)
@@ -206,7 +214,7 @@ def _without_commit(text: str) -> list[str]:
 
 def health_of(name: str, steps: Steps, show: Callable[[Health], None]) -> Health:
     """Looks at a stack once and shows it. Raises OperationError."""
-    found = look_at(stack_settings(name, steps))
+    found = look_at(*stack_settings(name, steps))
     show(found)
     return found
 
@@ -215,13 +223,13 @@ def watch(name: str, steps: Steps, show: Callable[[Health], None], period: float
     """Looks again and again, until it is interrupted; that a host cannot be looked at is no end.
 
     Arguments: `period`, seconds from the beginning of one look to that of the next.
-    Raises ConfigurationError.
+    Raises ConfigurationError, HostUnreachable.
     """
-    settings = stack_settings(name, steps)
+    settings, way = stack_settings(name, steps)
     while True:
         began = time.monotonic()
         try:
-            found = look_at(settings)
+            found = look_at(settings, way)
         except OperationError as error:
             _fresh(sys.stderr)
             print(f"itqan: {error}", file=sys.stderr, flush=True)

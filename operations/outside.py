@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,15 +61,36 @@ def _words(error: Exception) -> str:
     return getattr(error, "strerror", None) or reason(error)
 
 
-def questions(settings: Settings, tenant: str, patience: float) -> dict[str, Ask]:
+@dataclass(frozen=True)
+class Way:
+    """Where this machine reaches a stack's site, its HTTPS port, and the name server where one is given."""
+
+    address: str
+    https: int
+    name_server: tuple[str, int] | None
+
+
+def way_to(settings: Settings) -> Way:
+    """The way to a stack; to a copy on another Docker host through that, until this process ends.
+
+    Raises HostUnreachable.
+    """
+    host, server = settings.docker_host, settings.name_server
+    address, https, _ = reached(str(settings.server_address), (443, 80), host)
+    if server is None:
+        return Way(address, https, None)
+    at, port, _ = reached(str(server), (53, 53), host)
+    return Way(address, https, (at, port))
+
+
+def questions(settings: Settings, way: Way, tenant: str, patience: float) -> dict[str, Ask]:
     """What is asked about a stack.
 
     Arguments: `tenant`, a name that nobody has; `patience`, seconds for each answer.
-    Raises HostUnreachable for a copy whose Docker host does not answer.
     """
     from components.health import site as seen
 
-    address, https, name_server = _reached(settings)
+    address, https = way.address, way.https
     site = Site(settings.domain, address, _root(settings), websocket_path(settings), https, patience=patience)
     conference = f"conference.{settings.domain}"
     asked: dict[str, Ask] = {
@@ -78,20 +100,10 @@ def questions(settings: Settings, tenant: str, patience: float) -> dict[str, Ask
         seen.SERVED: partial(served_digest, address, https, f"{tenant}.{settings.domain}", patience),
     }
     for name in seen.asked_names(settings, tenant):
-        asked[f"dns {name}"] = partial(_addresses, name_server, name, patience)
+        asked[f"dns {name}"] = partial(_addresses, way.name_server, name, patience)
     if settings.target == "host":
         asked[seen.LIVEKIT] = partial(tls, conference, 443, patience)
     return asked
-
-
-def _reached(settings: Settings) -> tuple[str, int, tuple[str, int] | None]:
-    """Where this machine reaches the site, its HTTPS port, and the name server, if a given one is asked."""
-    host, server = settings.docker_host, settings.name_server
-    address, https, _ = reached(str(settings.server_address), (443, 80), host)
-    if server is None:
-        return address, https, None
-    at, port, _ = reached(str(server), (53, 53), host)
-    return address, https, (at, port)
 
 
 def _root(settings: Settings) -> str:

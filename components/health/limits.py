@@ -38,6 +38,8 @@ POOL_WARN = 80
 
 # Seconds for one answer to a visitor, and the end of patience: the whole look has two seconds.
 PAGE_WARN, PAGE_BAD = 1.0, 1.5
+# Seconds for all who are asked from outside.
+OUTSIDE = 1.8
 
 # The certificate: certbot renews at a third of its lifetime, twice a day; a third less two days is a
 # renewal that has failed for two days (as in files/host/probes.sh, probe_lineage). A tenth is the end of

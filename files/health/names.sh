@@ -6,7 +6,7 @@ ask() {
     if ! answer=$(dig +time=1 +tries=1 +short ${server:+"@$server"} "$1" A "$1" AAAA 2>/dev/null); then
         printf 'name %s error no answer\n' "$1"
     else
-        printf 'name %s%s\n' "$1" "$(grep -E '^[0-9a-f.:]+$' <<<"$answer" | LC_ALL=C sort -u | sed 's/^/ /' | tr -d '\n')"
+        printf 'name %s%s\n' "$1" "$(grep -E '^([0-9]+\.){3}[0-9]+$|:' <<<"$answer" | LC_ALL=C sort -u | sed 's/^/ /' | tr -d '\n')"
     fi
 }
 for name; do ask "$name" & done

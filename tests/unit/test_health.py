@@ -20,6 +20,7 @@ from components.observation import State, parse, script
 from components.platform import load_platform
 from components.unit import Unit
 from operations import cli, health
+from operations.audit import side_of
 from operations.errors import ConfigurationError, OperationError
 from operations.health import Health
 from operations.pages import health_page
@@ -602,14 +603,18 @@ class TestDrift:
         unit = Unit("release/code", "", f"commit {health.ANY_COMMIT}\nchanges none", "")
         assert health._differs(State(unit, found)) == differs
 
+    def test_a_repository_that_does_not_answer_is_not_asked(self, stack: Make) -> None:
+        settings = stack("prod", release={"repository": "https://127.0.0.1:1/gone", "ref": "main"})
+        assert side_of(settings, health.ANY_COMMIT).commit == health.ANY_COMMIT
+
 
 class TestCommand:
     @pytest.fixture
     def looked(self, monkeypatch: pytest.MonkeyPatch, report: Health, prod: Settings) -> list[Health]:
         """What the next looks find, the last again and again."""
         found = [report]
-        monkeypatch.setattr(health, "stack_settings", lambda *_: prod)
-        monkeypatch.setattr(health, "look_at", lambda _: found.pop(0) if len(found) > 1 else found[0])
+        monkeypatch.setattr(health, "stack_settings", lambda *_: (prod, None))
+        monkeypatch.setattr(health, "look_at", lambda *_: found.pop(0) if len(found) > 1 else found[0])
         return found
 
     def run(self, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -664,7 +669,7 @@ class TestCommand:
     ) -> None:
         rounds: list[float] = []
 
-        def look(_: Settings) -> Health:
+        def look(*_: object) -> Health:
             if len(rounds) == 1:
                 raise OperationError("cannot look at x")
             return report
@@ -674,7 +679,7 @@ class TestCommand:
             if len(rounds) == 3:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(health, "stack_settings", lambda *_: prod)
+        monkeypatch.setattr(health, "stack_settings", lambda *_: (prod, None))
         monkeypatch.setattr(health, "look_at", look)
         monkeypatch.setattr("operations.health.time.sleep", sleep)
         page = tmp_path / "status.html"
