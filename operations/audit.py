@@ -66,8 +66,8 @@ def audit_stack(name: str, steps: Steps) -> Report:
     )
 
 
-def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
-    """The validated settings of stacks, read side by side while the modules for the comparison load.
+def read_settings(names: Sequence[str], engine: Engine, modules: Sequence[str] = MODULES) -> list[Settings]:
+    """The validated settings of stacks, read side by side while `modules`, which are needed next, load.
 
     Raises ConfigurationError.
     """
@@ -77,7 +77,7 @@ def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
         require_file(name)
     with ThreadPoolExecutor(len(names)) as beside:
         reading = [beside.submit(own_configuration, name, engine) for name in names]
-        for module in MODULES:
+        for module in modules:
             importlib.import_module(module)
     return [_settings(name, values.result) for name, values in zip(names, reading, strict=True)]
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from .audit import look, read_settings, side_of
+from .audit import MODULES, look, read_settings, side_of
 from .errors import OperationError
 from .machine import ready_engine
 from .steps import Steps
@@ -31,6 +31,13 @@ HEAD = ("check", "state", "found", "limit", "what helps")
 COLOURS = {"good": "32", "warn": "33", "bad": "31", "unknown": "35", "skipped": "2"}
 # That a branch has a newer commit is no matter of health, and its repository may take long to answer.
 ANY_COMMIT, COMMIT = "0" * 40, re.compile(r"commit [0-9a-f]{40}")
+# What a look needs beyond the comparison.
+FURTHER_MODULES = (
+    "operations.outside",
+    "components.health",
+    "components.authority",
+    "components.surroundings",
+)
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 
@@ -143,12 +150,13 @@ def stack_settings(name: str, steps: Steps) -> tuple[Settings, Way]:
 
     Raises ConfigurationError, HostUnreachable for a copy whose Docker host does not answer.
     """
-    from .docker_hosts import ensure_login
     from .outside import way_to
 
     engine = ready_engine(steps)
-    [settings] = read_settings([name], engine)
+    [settings] = read_settings([name], engine, (*MODULES, *FURTHER_MODULES))
     if settings.docker_host:
+        from .docker_hosts import ensure_login
+
         ensure_login(name, engine, steps)
     return settings, way_to(settings)
 
@@ -161,7 +169,7 @@ def look_at(settings: Settings, way: Way) -> Health:
     from .outside import Answers, questions
 
     started, platform, tenant = time.monotonic(), load_platform(settings.platform), _tenant()
-    answers = Answers(questions(settings, way, tenant, limits.PAGE_BAD))
+    answers = Answers(questions(settings, way, tenant, limits.PATIENCE))
     side = side_of(settings, ANY_COMMIT)
     asked = probes(settings, platform, tenant)
     began = time.time()

@@ -36,10 +36,11 @@ FAILED_WARN, FAILED_BAD = 1, 100
 # Percent of PHP-FPM's processes that answer a request; a request that waits is bad, whatever the number.
 POOL_WARN = 80
 
-# Seconds for one answer to a visitor, and the end of patience: the whole look has two seconds.
-PAGE_WARN, PAGE_BAD = 1.0, 1.5
-# Seconds for all who are asked from outside.
-OUTSIDE = 1.8
+# Seconds for one page: after one people notice that they wait, after three they leave.
+PAGE_WARN, PAGE_BAD = 1.0, 3.0
+# Seconds until all who are asked from outside must have answered, so that the whole look takes two. While
+# the look at the host takes longer, so may they, up to the second number.
+OUTSIDE, PATIENCE = 1.8, 5.0
 
 # The certificate: certbot renews at a third of its lifetime, twice a day; a third less two days is a
 # renewal that has failed for two days (as in files/host/probes.sh, probe_lineage). A tenth is the end of

@@ -9,7 +9,7 @@ from settings import Program, Settings
 from ..platform import Platform
 from ..supervisor import programs
 from . import limits
-from .model import Check, Seen, Unreadable, Verdict, graded, lasted
+from .model import Check, Seen, Verdict, graded, lasted
 
 SERVICES, PROGRAMS, SCHEDULER, FPM = "health/services", "health/programs", "health/scheduler", "health/fpm"
 STARTING = frozenset({"RUNNING", "STARTING"})
@@ -84,10 +84,8 @@ def pool(seen: Seen) -> Verdict:
     if ["socket", "absent"] in seen.rows(FPM):
         line = f"sudo systemctl restart php{seen.settings.php.version}-fpm"
         return Verdict("bad", "nobody listens on its socket", f"{most} processes", line)
-    waiting, connections = seen.number(FPM, "waiting"), seen.number(FPM, "connections")
-    if connections < waiting:
-        raise Unreadable("the host counts more requests that wait than there are")
-    busy = connections - waiting
+    # a kernel may list what nobody has accepted among the connections
+    waiting, busy = seen.number(FPM, "waiting"), min(seen.number(FPM, "connections"), most)
     state = "bad" if waiting else graded(100 * busy / most, limits.POOL_WARN, 101)
     return Verdict(
         state,

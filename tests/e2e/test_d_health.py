@@ -58,7 +58,7 @@ def connections(copy: Copy) -> int:
     return int(copy.bash("journalctl -q -u ssh -o cat | grep -c '^Accepted publickey' || true"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def broken(copy: Copy) -> Iterator[Copy]:
     """The copy with its workers stopped, jobs that wait and one that failed, another certificate on the disk,
     and no process of FPM that answers; as it was afterwards.
@@ -84,7 +84,7 @@ def broken(copy: Copy) -> Iterator[Copy]:
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def seen(broken: Copy) -> dict[str, dict[str, Any]]:
     """All of it in one look."""
     return found(broken)
@@ -102,39 +102,46 @@ def test_of_a_healthy_copy_everything_is_good_in_one_connection(copy: Copy) -> N
     assert checks["units"]["found"] == f"none of {copy.outputs['units']} drifted"
 
 
-@pytest.mark.parametrize(
-    ("name", "says", "helps"),
-    [
-        ("itqan-worker", "2 STOPPED", "sudo supervisorctl restart 'itqan-worker:*'"),
-        ("queue", "redis:default: 1200 wait", "sudo supervisorctl restart 'itqan-worker:*'"),
-        ("failed jobs", "1", "artisan queue:failed"),
-        ("certificate as served", "another one", "sudo systemctl reload nginx"),
-        ("PHP-FPM's processes", "requests wait", "maxChildren"),
-        ("page", "no answer in time", "nginx"),
-        ("units", "supervisor/itqan-worker", "./itqan audit"),
-    ],
-)
-def test_what_is_broken_is_named_with_what_helps(
-    seen: dict[str, dict[str, Any]], name: str, says: str, helps: str
-) -> None:
-    check = seen[name]
-    assert check["state"] in ("bad", "warn")
-    assert says in check["found"]
-    assert helps in check["help"]
+class TestBroken:
+    @pytest.mark.parametrize(
+        ("name", "says", "helps"),
+        [
+            ("itqan-worker", "2 STOPPED", "sudo supervisorctl restart 'itqan-worker:*'"),
+            ("queue", "redis:default: 1200 wait", "sudo supervisorctl restart 'itqan-worker:*'"),
+            ("failed jobs", "1", "artisan queue:failed"),
+            ("certificate as served", "another one", "sudo systemctl reload nginx"),
+            ("PHP-FPM's processes", "requests wait", "maxChildren"),
+            ("page", "no answer in time", "nginx"),
+            ("units", "supervisor/itqan-worker", "./itqan audit"),
+        ],
+    )
+    def test_what_is_broken_is_named_with_what_helps(
+        self, seen: dict[str, dict[str, Any]], name: str, says: str, helps: str
+    ) -> None:
+        check = seen[name]
+        assert check["state"] in ("bad", "warn")
+        assert says in check["found"]
+        assert helps in check["help"]
 
+    def test_what_is_not_broken_stays_good(self, seen: dict[str, dict[str, Any]]) -> None:
+        for name in (
+            "nginx",
+            "redis",
+            "database",
+            "reverb",
+            "artisan about",
+            "scheduler",
+            "apex from inside",
+        ):
+            assert (name, seen[name]["state"]) == (name, "good")
 
-def test_what_is_not_broken_stays_good(seen: dict[str, dict[str, Any]]) -> None:
-    for name in ("nginx", "redis", "database", "reverb", "artisan about", "scheduler", "apex from inside"):
-        assert (name, seen[name]["state"]) == (name, "good")
-
-
-def test_one_line_says_it_and_the_page_too(broken: Copy, tmp_path: Path) -> None:
-    page = tmp_path / "status.html"
-    shown = health(broken, "--line", "--html", str(page))
-    assert shown.returncode == 2
-    assert shown.stdout.startswith(f"BAD itqan {broken.stack}: ") and shown.stdout.count("\n") == 1
-    assert "itqan-worker bad: 2 STOPPED" in shown.stdout
-    assert f"Health of {broken.stack}: bad" in page.read_text()
+    def test_one_line_says_it_and_the_page_too(self, broken: Copy, tmp_path: Path) -> None:
+        page = tmp_path / "status.html"
+        shown = health(broken, "--line", "--html", str(page))
+        assert shown.returncode == 2
+        assert shown.stdout.startswith(f"BAD itqan {broken.stack}: ") and shown.stdout.count("\n") == 1
+        assert "itqan-worker bad: 2 STOPPED" in shown.stdout
+        assert f"Health of {broken.stack}: bad" in page.read_text()
 
 
 def test_a_redis_that_is_cut_off_is_named_everywhere(copy: Copy) -> None:

@@ -139,9 +139,16 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     ("scheduler", "scheduler", f"now {NOW:.0f}\nran never", BAD, "not started", "restart cron"),
     ("scheduler", "scheduler", "now x\nran y", UNKNOWN, "no number", "audit"),
     ("PHP-FPM's processes", "fpm", "waiting 0\nconnections 4", WARN, "4 of 5 busy", "maxChildren"),
-    ("PHP-FPM's processes", "fpm", "waiting 3\nconnections 8", BAD, "3 requests wait", "maxChildren"),
+    (
+        "PHP-FPM's processes",
+        "fpm",
+        "waiting 3\nconnections 5",
+        BAD,
+        "5 of 5 busy, 3 requests wait",
+        "maxChildren",
+    ),
     ("PHP-FPM's processes", "fpm", "socket absent", BAD, "nobody listens", "restart php8.4-fpm"),
-    ("PHP-FPM's processes", "fpm", "waiting 3\nconnections 1", UNKNOWN, "more requests", "audit"),
+    ("PHP-FPM's processes", "fpm", "waiting 3", UNKNOWN, "does not say: connections", "audit"),
     ("artisan about", "application", "", BAD, "does not start", "artisan about"),
     ("artisan about", "application", "start failed Error in x.php line 3", BAD, "x.php line 3", "about"),
     (
