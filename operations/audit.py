@@ -125,10 +125,13 @@ def side_of(settings: Settings, commit: str | None = None) -> Side:
         raise ConfigurationError(str(error)) from None
 
 
-def look(sides: Sequence[tuple[Side, list[Unit]]]) -> list[list[State]]:
-    """What is found of each side's units, all hosts at once. Raises UnseenHost."""
+def look(sides: Sequence[tuple[Side, list[Unit]]], limit: int | None = None) -> list[list[State]]:
+    """What is found of each side's units, all hosts at once.
+
+    Arguments: `limit`, seconds after which a probe is ended. Raises UnseenHost.
+    """
     try:
-        return hosts.look([(side.endpoint, units) for side, units in sides])
+        return hosts.look([(side.endpoint, units) for side, units in sides], limit)
     except hosts.UnseenHost as error:
         copies = [side.settings.stack for side, _ in sides if side.settings.target == "docker"]
         hint = "".join(f"\n  is the copy up? ./itqan up --stack {name}" for name in copies)

@@ -24,7 +24,7 @@ SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
 ELSEWHERE = "SC2317,SC2329,SC2153"
 HEALTH = {f"health/{path.name}" for path in (FILES / "health").glob("*.sh")}
-FRAGMENTS = {*LIBRARY, "host/surroundings.sh", "host/observe.sh"} | HEALTH
+FRAGMENTS = {*LIBRARY, "host/surroundings.sh", "host/observe.sh", "host/limit.sh"} | HEALTH
 PROGRAMS = {"host/converge.sh", "release/release.sh"}
 
 
@@ -103,7 +103,7 @@ def test_programs_of_the_observer(
 
 def test_the_observation(tmp_path: Path) -> None:
     path = tmp_path / "observation.sh"
-    path.write_text("\n".join(("#!/bin/bash", *map(text, (*PROBES, "host/observe.sh")))))
+    path.write_text("\n".join(("#!/bin/bash", *map(text, (*PROBES, "host/observe.sh", "host/limit.sh")))))
     assert shellcheck(path, exclude=ELSEWHERE) == ""
 
 
