@@ -173,7 +173,7 @@ def look_at(settings: Settings, way: Way) -> Health:
     side = side_of(settings, ANY_COMMIT)
     asked = probes(settings, platform, tenant)
     began = time.time()
-    [states] = look([(side, [*side.looked, *asked])])
+    [states] = look([(side, [*side.looked, *asked])], limits.PROBE)
     ended = time.time()
     names = {unit.name for unit in asked}
     seen = Seen(

@@ -41,6 +41,8 @@ class Answers:
     def _answer(self, name: str, question: Ask) -> None:
         try:
             self._found[name] = question()
+        except urllib3.exceptions.NewConnectionError as error:  # one of their time-outs, too
+            self._found[name] = f"error {_words(_innermost(error))}"
         except (TimeoutError, urllib3.exceptions.TimeoutError):
             self._found[name] = SILENT
         except (urllib3.exceptions.HTTPError, OSError, ValueError, OperationError) as error:
@@ -51,6 +53,12 @@ class Answers:
         for thread in self._threads.values():
             thread.join(max(deadline - time.monotonic(), 0))
         return {name: self._found.get(name, SILENT) for name in self._threads}
+
+
+def _innermost(error: Exception) -> Exception:
+    while isinstance(inner := error.__cause__ or error.__context__, Exception):
+        error = inner
+    return error
 
 
 def _words(error: Exception) -> str:

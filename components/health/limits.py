@@ -38,6 +38,9 @@ POOL_WARN = 80
 
 # Seconds for one page: after one people notice that they wait, after three they leave.
 PAGE_WARN, PAGE_BAD = 1.0, 3.0
+# Seconds for a probe on the host: a Redis that hangs would hold up the whole look.
+# files/health/application.sh gives the application one less, so that what it has said is heard.
+PROBE = 4
 # Seconds until all who are asked from outside must have answered, so that the whole look takes two. While
 # the look at the host takes longer, so may they, up to the second number.
 OUTSIDE, PATIENCE = 1.8, 5.0

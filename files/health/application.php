@@ -68,12 +68,25 @@ function queue_of(string $connection, string $name): array
     ];
 }
 
+if (! is_file('vendor/autoload.php')) {
+    tell('start', 'failed', 'vendor/autoload.php is missing');
+    exit;
+}
+// Laravel ends the process over an .env that cannot be parsed, with words that quote it
+$started = false;
+register_shutdown_function(function () use (&$started): void {
+    if (! $started) {
+        tell('start', 'failed', 'it ends itself: can .env be read and parsed?');
+    }
+});
 try {
     require 'vendor/autoload.php';
     $app = require 'bootstrap/app.php';
     $kernel = $app->make(Illuminate\Contracts\Console\Kernel::class);
     $kernel->bootstrap();
+    $started = true;
 } catch (Throwable $error) {
+    $started = true;
     tell('start', 'failed', reason($error));
     exit;
 }

@@ -3,4 +3,4 @@
 php=$(command -v "$1") user=$2
 cd "$3" 2>/dev/null || exit 0
 shift 3
-timeout 3 runuser -u "$user" -- env PATH=/nonexistent "${php:-/nonexistent}" -- "$@"
+runuser -u "$user" -- env PATH=/nonexistent /usr/bin/timeout -s KILL 3 "${php:-/nonexistent}" -- "$@"

@@ -158,6 +158,18 @@ def test_a_redis_that_is_cut_off_is_named_everywhere(copy: Copy) -> None:
     assert checks["database"]["state"] == "good"
 
 
+def test_a_redis_that_hangs_holds_up_nothing_else(copy: Copy) -> None:
+    copy.bash("pkill -STOP -x redis-server")
+    try:
+        checks = found(copy)
+    finally:
+        copy.bash("pkill -CONT -x redis-server")
+    assert (checks["redis"]["state"], checks["redis"]["found"]) == ("bad", "no answer")
+    for name in ("database", "artisan about", "apex from inside", "certificate"):
+        assert (name, checks[name]["state"]) == (name, "good")
+    assert copy.bash("pgrep -x redis-cli || true") == ""
+
+
 def test_it_leaves_the_copy_as_it_was(copy: Copy) -> None:
     wait_until_healthy(copy)
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -515,12 +516,25 @@ class TestProbes:
         # 127.0.0.9 has no name server: names are asked for in vain, and at once
         settings = stack("prod", scheduler=kind, dns={"server": "127.0.0.9"})
         asked = probes(settings, load_platform(settings.platform), TENANT)
-        done = subprocess.run(["bash"], input=script(asked).encode(), capture_output=True, check=True)
+        program = script(asked, limits.PROBE)
+        done = subprocess.run(["bash"], input=program.encode(), capture_output=True, check=True)
         assert done.stderr == b""
         found = {state.unit.name: state.found for state in parse(done.stdout, asked)}
         assert set(found) == set(HOST)
         seen = seen_of(settings, found, {})
         assert {verdicts(seen)[name].state for name in ("disk", "memory", "load")} <= {"good", WARN, BAD}
+
+    def test_one_that_hangs_is_ended_with_what_it_waits_for(self) -> None:
+        hangs = Unit("health/hangs", "echo begun; sleep 3600.125 | cat", "", "")
+        quick = Unit("health/quick", "echo there", "", "")
+        program = script([hangs, quick], limit=1)
+        began = time.monotonic()
+        done = subprocess.run(["bash"], input=program.encode(), capture_output=True, check=True)
+        assert time.monotonic() - began < 30
+        assert done.stderr == b""
+        assert [state.found for state in parse(done.stdout, [hangs, quick])] == ["", "there"]
+        left = subprocess.run(["pgrep", "-f", "^sleep 3600.125"], capture_output=True, check=False)
+        assert left.stdout == b""
 
     def test_carry_no_secret(self, any_settings: Settings, secrets: dict[str, str]) -> None:
         asked = probes(any_settings, load_platform(any_settings.platform), TENANT)
