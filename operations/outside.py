@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
-from .errors import OperationError
 from .resolver import ask, resolve
 from .site import Site, handshake, reached, reason, websocket_path
 
@@ -45,8 +44,8 @@ class Answers:
             self._found[name] = f"error {_words(_innermost(error))}"
         except (TimeoutError, urllib3.exceptions.TimeoutError):
             self._found[name] = SILENT
-        except (urllib3.exceptions.HTTPError, OSError, ValueError, OperationError) as error:
-            self._found[name] = f"error {_words(error)}"
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            self._found[name] = f"error {_words(_innermost(error))}"
 
     def until(self, deadline: float) -> dict[str, str]:
         """All answers; who has not answered by then (time.monotonic()) is said to be silent."""

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from operations.outside import Answers, questions, served_digest, tls, way_to
+from operations.outside import Answers, Way, questions, served_digest, tls, way_to
 from operations.resolver import ask, parse, resolve
 from settings import Settings
 
@@ -156,6 +156,18 @@ class TestCertificates:
         shown = ssl.PEM_cert_to_DER_cert(certificate.read_text().partition("-----END PRIVATE KEY-----\n")[2])
         wanted = hashlib.sha256(shown).hexdigest().upper()
         assert served_digest("127.0.0.1", https, "a.test", 5) == wanted
+
+    def test_a_page_of_which_nobody_knows_who_signed_it_is_none(self, staging: Settings, https: int) -> None:
+        asked = questions(staging, Way("127.0.0.1", https, ("127.0.0.1", 1)), "x", 5)
+        found = Answers({name: asked[name] for name in ("page", "websocket")}).until(time.monotonic() + 10)
+        assert {answer[:23] for answer in found.values()} == {"error certificate: self"}
+
+    def test_a_port_that_refuses_is_no_silence(self, staging: Settings) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            way = Way("127.0.0.1", free.getsockname()[1], ("127.0.0.1", free.getsockname()[1]))
+        asked = questions(staging, way, "x", 5)
+        found = Answers(asked).until(time.monotonic() + 10)
+        assert set(found.values()) == {"error Connection refused"}
 
     def test_another_server_s_has_to_be_trusted(self, https: int) -> None:
         found = Answers({"livekit": lambda: tls("127.0.0.1", https, 5)}).until(time.monotonic() + 10)
