@@ -107,11 +107,16 @@ class State:
         )
 
 
-def script(units: Iterable[Unit]) -> str:
-    """The bash program that runs every probe side by side and prints lines `name piece`."""
+def script(units: Iterable[Unit], limit: int | None = None) -> str:
+    """The bash program that runs every probe side by side and prints lines `name piece`.
+
+    Arguments: `limit`, seconds after which a probe is ended, having found nothing; None: all are waited for.
+    """
     probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
     library = f"{probe_library()}\n{text('host/surroundings.sh')}\n{text('host/observe.sh')}"
-    return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
+    if limit is None:
+        return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
+    return f"set -m\n{library}\n{text('host/limit.sh')}\n{probes}\ncollect {limit}\nprintf 'done\\n'\n"
 
 
 def parse(output: bytes, units: Iterable[Unit]) -> list[State]:
@@ -136,16 +141,19 @@ def _text(found: bytes) -> str:
     return found.replace(SEPARATOR, b"\n").decode(errors="replace").rstrip("\n")
 
 
-async def observe(endpoint: Endpoint, units: list[Unit], patience: float = 0) -> list[State]:
+async def observe(
+    endpoint: Endpoint, units: list[Unit], patience: float = 0, limit: int | None = None
+) -> list[State]:
     """Look at every unit of a host.
 
-    Arguments: `patience`, seconds to dial again while the connection is refused (a container that starts).
+    Arguments: `patience`, seconds to dial again while the connection is refused (a container that starts);
+    `limit`, as `script`.
     Raises Unreachable with one line that names host, port, user and what failed.
     """
 
     async def once() -> list[State]:
         try:
-            return parse(await _bash(endpoint, script(units)), units)
+            return parse(await _bash(endpoint, script(units, limit)), units)
         except SudoRefused as error:
             raise Unreachable("\n".join([str(error), *await _without_root(endpoint, units)])) from None
 

@@ -33,9 +33,12 @@ class Side:
     compared: list[Surrounding]
 
     @classmethod
-    def of(cls, settings: Settings) -> Side:
-        """Raises SettingsError, UnreadableKey."""
-        platform, commit = load_platform(settings.platform), wanted_commit(settings)
+    def of(cls, settings: Settings, commit: str | None = None) -> Side:
+        """Raises SettingsError, UnreadableKey.
+
+        Arguments: `commit`, what is to run; None: what the repository says.
+        """
+        platform, commit = load_platform(settings.platform), commit or wanted_commit(settings)
         units = server_units(settings, platform, commit)
         return cls(
             settings,

@@ -66,8 +66,8 @@ def audit_stack(name: str, steps: Steps) -> Report:
     )
 
 
-def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
-    """The validated settings of stacks, read side by side while the modules for the comparison load.
+def read_settings(names: Sequence[str], engine: Engine, modules: Sequence[str] = MODULES) -> list[Settings]:
+    """The validated settings of stacks, read side by side while `modules`, which are needed next, load.
 
     Raises ConfigurationError.
     """
@@ -77,7 +77,7 @@ def read_settings(names: Sequence[str], engine: Engine) -> list[Settings]:
         require_file(name)
     with ThreadPoolExecutor(len(names)) as beside:
         reading = [beside.submit(own_configuration, name, engine) for name in names]
-        for module in MODULES:
+        for module in modules:
             importlib.import_module(module)
     return [_settings(name, values.result) for name, values in zip(names, reading, strict=True)]
 
@@ -115,22 +115,28 @@ def settings_of(name: str, own: dict[str, object]) -> Settings:
     return _settings(name, lambda: own)
 
 
-def side_of(settings: Settings) -> Side:
-    """A stack as something to compare. Raises ConfigurationError."""
+def side_of(settings: Settings, commit: str | None = None) -> Side:
+    """A stack as something to compare.
+
+    Arguments: `commit`, what is to run; None: what the repository says. Raises ConfigurationError.
+    """
     from components.keys import UnreadableKey
     from components.side import Side
     from settings import SettingsError
 
     try:
-        return Side.of(settings)
+        return Side.of(settings, commit)
     except (SettingsError, UnreadableKey) as error:
         raise ConfigurationError(str(error)) from None
 
 
-def look(sides: Sequence[tuple[Side, list[Unit]]]) -> list[list[State]]:
-    """What is found of each side's units, all hosts at once. Raises UnseenHost."""
+def look(sides: Sequence[tuple[Side, list[Unit]]], limit: int | None = None) -> list[list[State]]:
+    """What is found of each side's units, all hosts at once.
+
+    Arguments: `limit`, seconds after which a probe is ended. Raises UnseenHost.
+    """
     try:
-        return hosts.look([(side.endpoint, units) for side, units in sides])
+        return hosts.look([(side.endpoint, units) for side, units in sides], limit)
     except hosts.UnseenHost as error:
         copies = [side.settings.stack for side, _ in sides if side.settings.target == "docker"]
         hint = "".join(f"\n  is the copy up? ./itqan up --stack {name}" for name in copies)

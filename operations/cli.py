@@ -23,6 +23,8 @@ from .steps import Steps
 # Exit statuses that scripts can rely on.
 AS_EXPECTED, FAILED, DIFFERENT = 0, 1, 2
 INTERRUPTED = 130
+# Seconds between the beginnings of two looks of `health --watch`.
+WATCH_PERIOD = 5.0
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -72,6 +74,32 @@ def audit(arguments: argparse.Namespace) -> int:
         _write(arguments.html, audit_page(report))
     print(report.to_json() if arguments.json else report.table())
     return DIFFERENT if report.failed else AS_EXPECTED
+
+
+def health(arguments: argparse.Namespace) -> int:
+    """Make every check of a stack at once, changing nothing; exit status 2 if any is not good"""
+    from .health import Health, health_of, unmade_line, watch
+
+    def show(found: Health) -> None:
+        if arguments.html:
+            from .pages import health_page
+
+            _write(arguments.html, health_page(found))
+        if arguments.form == "table":
+            print(found.table(colours=sys.stdout.isatty()))
+        else:
+            print(found.line() if arguments.form == "line" else found.to_json())
+
+    if arguments.watch is not None:
+        watch(arguments.stack, Steps(), show, arguments.watch)
+    try:
+        found = health_of(arguments.stack, Steps(), show)
+    except OperationError as error:
+        if arguments.form != "line":
+            raise
+        print(unmade_line(arguments.stack, error))
+        return FAILED
+    return DIFFERENT if found.failed else AS_EXPECTED
 
 
 def parity(arguments: argparse.Namespace) -> int:
@@ -214,6 +242,7 @@ def command_line() -> Parser:
     text = "compare with what the last `up` left, with the observer's key alone (- for standard input)"
     comparison.add_argument("--observer-key", metavar="FILE", type=Path, help=text)
     _as_page(comparison)
+    _health_options(command(health))
     pair = command(parity, of_stack=False)
     pair.add_argument("first", metavar="STACK", help="for example prod")
     pair.add_argument("second", metavar="STACK", help="for example staging")
@@ -255,6 +284,29 @@ def _as_page(comparison: argparse.ArgumentParser) -> None:
     """The forms of a report beside the table."""
     comparison.add_argument("--json", action="store_true", help="as one JSON object")
     comparison.add_argument("--html", metavar="FILE", type=Path, help="also as a page, in one file")
+
+
+def _health_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
+    form = parser.add_mutually_exclusive_group()
+    text = "as one JSON object"
+    form.add_argument("--json", dest="form", action="store_const", const="json", default="table", help=text)
+    text = "as one line of text, for a monitoring system"
+    form.add_argument("--line", dest="form", action="store_const", const="line", help=text)
+    text = "look again every so many seconds, until it is interrupted (default: %(const)s)"
+    parser.add_argument("--watch", nargs="?", type=_seconds, const=WATCH_PERIOD, metavar="SECONDS", help=text)
+    parser.add_argument("--html", metavar="FILE", type=Path, help="also as a status page, in one file")
+
+
+def _seconds(text: str) -> float:
+    """A number of seconds, one or more. Raises argparse.ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed: seconds, 1 to 86400")
+    return seconds
 
 
 def _write(path: Path, text: str) -> None:

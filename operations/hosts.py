@@ -17,12 +17,15 @@ class UnseenHost(OperationError):
     """A host could not be looked at."""
 
 
-def look(hosts: Sequence[tuple[Endpoint, list[Unit]]]) -> list[list[State]]:
-    """What is found of each host's units, all hosts at once. Raises UnseenHost."""
+def look(hosts: Sequence[tuple[Endpoint, list[Unit]]], limit: int | None = None) -> list[list[State]]:
+    """What is found of each host's units, all hosts at once.
+
+    Arguments: `limit`, seconds after which a probe is ended. Raises UnseenHost.
+    """
     from components.observation import Unreachable, observe
 
     async def all_hosts() -> list[list[State]]:
-        return await asyncio.gather(*(observe(endpoint, units) for endpoint, units in hosts))
+        return await asyncio.gather(*(observe(endpoint, units, limit=limit) for endpoint, units in hosts))
 
     try:
         return asyncio.run(all_hosts())

@@ -56,6 +56,20 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Words:
+    """What a page calls its table: the heading, what stands above it, and what is said when it is empty."""
+
+    heading: str
+    caption: str
+    empty: str
+
+
+COMPARISON = Words(
+    "Comparison", "What was compared, by component; differences first", "Nothing was compared."
+)
+
+
+@dataclass(frozen=True)
 class _State:
     name: str
     tone: Tone
@@ -79,13 +93,14 @@ def page(
     facts: Sequence[tuple[str, str]],
     rows: Sequence[Row],
     notes: Sequence[tuple[str, Sequence[Note]]],
+    words: Words = COMPARISON,
 ) -> str:
     """The report as the text of an HTML file, which needs no other file and no network.
 
     Arguments: `title` and `summary`, what was compared and the outcome in a sentence; `facts`, pairs of label
     and text about the comparison (host, time, …); `rows`, in their usual order, which the page keeps but for
     groups and rows with the worst tone, which come first; `notes`, sections of remarks, each with its heading
-    (one without a remark is left out).
+    (one without a remark is left out); `words`, what the table is called.
 
     Every text may hold anything: it is shown as text, and characters that nobody would see (control
     characters, directions of writing, no-break spaces) as escapes like `\\u202e`.
@@ -107,6 +122,7 @@ def page(
             states=_states(rows),
             groups=_groups(rows),
             total=len(rows),
+            words=words,
             notes=[(heading, made) for heading, made in notes if made],
         )
     )

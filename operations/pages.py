@@ -1,17 +1,20 @@
-"""The pages of `audit --html` and `parity --html`."""
+"""The pages of `audit --html`, `parity --html` and `health --html`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from .page import Note, Row, Tone, page
+from .page import Note, Row, Tone, Words, page
 from .report import STATES, UNKNOWN, UNOBSERVED, WHY_UNOBSERVED
 
 if TYPE_CHECKING:
+    from components.health import Result
     from components.observation import State
     from components.platform import Substitution
 
+    from .health import Health
     from .parity import Comparison
     from .report import Report
 
@@ -25,6 +28,14 @@ TONES: dict[str, Tone] = {
     "drift": "bad",
     "unexplained": "bad",
 }
+HEALTH_TONES: dict[str, Tone] = {
+    "good": "good",
+    "warn": "warn",
+    "bad": "bad",
+    "unknown": "warn",
+    "skipped": "info",
+}
+CHECKS = Words("Checks", "Every check, by what it is about; what is not good first", "Nothing was checked.")
 
 
 def audit_page(report: Report) -> str:
@@ -73,6 +84,34 @@ def parity_page(comparison: Comparison) -> str:
             (f"Substitutions of the platform of {stack}", _substitutions(found)) for stack, _, found in pairs
         ],
     )
+
+
+def health_page(found: Health) -> str:
+    """A status page as one HTML file."""
+    at = datetime.fromtimestamp(found.at, timezone.utc)
+    settle = [
+        Note(f"{r.name}: {r.verdict.state}", r.verdict.found, r.verdict.help)
+        for r in found.worst
+        if r.verdict.help
+    ]
+    return page(
+        title=f"Health of {found.stack}: {found.state}",
+        summary=found.closing_line(),
+        facts=[
+            ("Stack", found.stack),
+            ("Host", found.host),
+            ("Looked at", f"{at:%d %B %Y, %H:%M:%S} UTC, in {found.seconds:.2f} s"),
+        ],
+        rows=[_health_row(result) for result in found.results],
+        notes=[("What helps", settle)],
+        words=CHECKS,
+    )
+
+
+def _health_row(result: Result) -> Row:
+    verdict = result.verdict
+    cells = [("found", verdict.found), *([("limit", verdict.limit)] if verdict.limit else [])]
+    return Row(result.group, result.name, verdict.state, HEALTH_TONES[verdict.state], tuple(cells))
 
 
 def _audit_rows(report: Report) -> Iterator[Row]:

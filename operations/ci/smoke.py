@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import secrets
-import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,57 +14,15 @@ from ..docker_hosts import host_of
 from ..engine import Engine
 from ..errors import OperationError
 from ..machine import ready_engine
+from ..site import Site, handshake, reached, reason, websocket_path
 from ..steps import Steps
 from ..table import grouped
-from ..tunnel import forwarded
 
-# RFC 6455, section 1.3: what a server's accept value is made with.
-WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-# Seconds for one answer, and for all checks to come right after a release.
-TIMEOUT, PATIENCE = 10.0, 30.0
+# Seconds for all checks to come right after a release.
+PATIENCE = 30.0
 PAUSE = 0.5
 # A tenant that nobody made: the application may know no page for it, and must not break over it.
 NOBODY = "smoke-test"
-
-
-@dataclass(frozen=True)
-class Site:
-    """A stack's site.
-
-    address       where it is connected to, whatever the resolver says
-    authority     PEM of an authority that is trusted beside this machine's; empty for a public one
-    websocket     the path of the application's WebSocket
-    https, http   the ports there
-    """
-
-    domain: str
-    address: str
-    authority: str
-    websocket: str
-    https: int = 443
-    http: int = 80
-
-    def get(self, path: str, host: str = "", headers: Mapping[str, str] | None = None) -> Any:
-        """GET over HTTPS, the chain verified for the name that is asked for; no redirect followed."""
-        name = host or self.domain
-        context = ssl.create_default_context()
-        if self.authority:
-            context.load_verify_locations(cadata=self.authority)
-        with urllib3.HTTPSConnectionPool(
-            self.address,
-            self.https,
-            ssl_context=context,
-            server_hostname=name,
-            assert_hostname=name,
-            timeout=TIMEOUT,
-        ) as pool:
-            sent = {"Host": name, "User-Agent": "itqan", **(headers or {})}
-            return pool.request("GET", path, headers=sent, redirect=False, retries=False)
-
-    def get_plain(self) -> Any:
-        """GET over HTTP."""
-        with urllib3.HTTPConnectionPool(self.address, self.http, timeout=TIMEOUT) as pool:
-            return pool.request("GET", "/", headers={"Host": self.domain}, redirect=False, retries=False)
 
 
 @dataclass(frozen=True)
@@ -128,24 +82,16 @@ def site_of(stack: str, engine: Engine) -> Site:
     outputs = json.loads(engine.call("stack", "output", "--json", "--stack", stack))
     if not outputs.get("domain"):
         raise OperationError(f"stack {stack} is not up; type: ./itqan up --stack {stack}")
-    key = settings.reverb_app_key.get_secret_value()
-    address, *ports = _reached(stack, outputs)
+    host = host_of(stack) if outputs.get("dockerHost") else None
+    address, https, http = reached(outputs["address"], (443, 80), host)
     return Site(
         outputs["domain"],
         address,
         str(outputs.get("rootCertificate") or ""),
-        f"/app/{key}?protocol=7&client=itqan&version=1",
-        *ports,
+        websocket_path(settings),
+        https,
+        http,
     )
-
-
-def _reached(stack: str, outputs: Mapping[str, Any]) -> tuple[str, int, int]:
-    """Where this machine reaches the site: address, ports of HTTPS and HTTP. Raises HostUnreachable."""
-    ports = (443, 80)
-    if not outputs.get("dockerHost") or (host := host_of(stack)) is None:
-        return outputs["address"], *ports
-    https, http = forwarded(host, outputs["address"], ports)
-    return "127.0.0.1", https, http
 
 
 def questions(site: Site, tenant: str | None) -> list[tuple[str, Callable[[], tuple[bool, str]]]]:
@@ -155,7 +101,7 @@ def questions(site: Site, tenant: str | None) -> list[tuple[str, Callable[[], tu
         (f"https://{site.domain} with a valid chain", lambda: _status(site.get("/"), below=400)),
         ("http redirects to https", lambda: _redirect(site)),
         ("the application finds itself healthy, /up", lambda: _status(site.get("/up"), below=300)),
-        ("WebSocket handshake", lambda: _handshake(site)),
+        ("WebSocket handshake", lambda: handshake(site)),
         (f"https://{name}", lambda: _status(site.get("/", name), below=400 if tenant else 500)),
     ]
 
@@ -166,19 +112,10 @@ def _asked(name: str, ask: Callable[[], tuple[bool, str]], deadline: float) -> C
         try:
             passed, found = ask()
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            passed, found = False, _reason(error)
+            passed, found = False, reason(error)
         if passed or time.monotonic() >= deadline:
             return Check(name, passed, found)
         time.sleep(PAUSE)
-
-
-def _reason(error: Exception) -> str:
-    """The innermost words of an error of the connection."""
-    while inner := (error.__cause__ or error.__context__):
-        if not isinstance(inner, Exception):
-            break
-        error = inner
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _status(answer: Any, below: int) -> tuple[bool, str]:
@@ -189,18 +126,3 @@ def _redirect(site: Site) -> tuple[bool, str]:
     answer = site.get_plain()
     place = answer.headers.get("Location", "")
     return answer.status in (301, 308) and place.startswith("https://"), f"{answer.status} {place}".strip()
-
-
-def _handshake(site: Site) -> tuple[bool, str]:
-    """RFC 6455, section 4.1; `curl -I` on that path would prove nothing, Reverb answers it with 404."""
-    nonce = base64.b64encode(secrets.token_bytes(16)).decode()
-    headers = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": nonce,
-    }
-    answer = site.get(site.websocket, headers=headers)
-    digest = hashlib.sha1(f"{nonce}{WEBSOCKET}".encode(), usedforsecurity=False).digest()
-    accepted = answer.headers.get("Sec-WebSocket-Accept") == base64.b64encode(digest).decode()
-    return answer.status == 101 and accepted, str(answer.status)

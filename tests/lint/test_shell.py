@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from components.health import probes
+from components.platform import load_platform
 from components.render import FILES, LIBRARY, PARTS, PROBES, host_script, text
 from components.staging import context_files
 from components.unit import Unit
@@ -21,7 +23,9 @@ from tests.conftest import OBSERVER_KEY
 SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
 ELSEWHERE = "SC2317,SC2329,SC2153"
-FRAGMENTS = {*LIBRARY, *sum(PARTS.values(), ()), "host/surroundings.sh", "host/observe.sh"}
+HEALTH = {f"health/{path.name}" for path in (FILES / "health").glob("*.sh")}
+OTHERS = {"host/surroundings.sh", "host/observe.sh", "host/limit.sh"}
+FRAGMENTS = {*LIBRARY, *sum(PARTS.values(), ()), *OTHERS, *HEALTH}
 PROGRAMS = {"host/converge.sh", "release/release.sh"}
 
 
@@ -100,7 +104,19 @@ def test_programs_of_the_observer(
 
 def test_the_observation(tmp_path: Path) -> None:
     path = tmp_path / "observation.sh"
-    path.write_text("\n".join(("#!/bin/bash", *map(text, (*PROBES, "host/observe.sh")))))
+    path.write_text("\n".join(("#!/bin/bash", *map(text, (*PROBES, "host/observe.sh", "host/limit.sh")))))
+    assert shellcheck(path, exclude=ELSEWHERE) == ""
+
+
+@pytest.mark.parametrize("name", ["prod", "staging"])
+def test_probes_of_health(tmp_path: Path, stack: Callable[..., Settings], name: str) -> None:
+    """As the host gets them: arguments, then the text, after the library."""
+    settings = stack(name)
+    asked = probes(settings, load_platform(settings.platform), "nobody")
+    assert {f"{unit.name}.sh" for unit in asked} == HEALTH
+    functions = "\n".join(f"{unit.slug.replace('-', '_')}() {{\n{unit.probe}\n}}" for unit in asked)
+    path = tmp_path / "health.sh"
+    path.write_text("\n".join(("#!/bin/bash", *map(text, PROBES), functions)))
     assert shellcheck(path, exclude=ELSEWHERE) == ""
 
 

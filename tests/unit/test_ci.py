@@ -27,6 +27,7 @@ from operations.errors import ConfigurationError, OperationError
 from operations.events import Record
 from operations.report import Report
 from operations.run import RunFailed
+from operations.site import Site
 from operations.steps import Steps
 from settings import Settings, stack_file_config
 from tests.conftest import ROOT, VARIANTS
@@ -605,7 +606,7 @@ class TestSmoke:
     def test_a_site_that_nobody_serves(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(smoke, "PATIENCE", 0.0)
         monkeypatch.setattr(smoke, "ready_engine", lambda _: None)
-        monkeypatch.setattr(smoke, "site_of", lambda *_: smoke.Site("x.test", "127.0.0.2", "", "/app/k"))
+        monkeypatch.setattr(smoke, "site_of", lambda *_: Site("x.test", "127.0.0.2", "", "/app/k"))
         tried = smoke.smoke("prod", Steps())
         assert len(tried.failed) == len(tried.checks) == 5
         assert "Connection refused" in tried.table()

@@ -1,0 +1,2 @@
+# SERVICE…: whether systemd units are enabled and active
+probe_service "$@"
