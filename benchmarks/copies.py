@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import docker
+import urllib3
 
 from tests.branches.project import Checkout, Repository, page
 
@@ -29,7 +35,8 @@ class Round:
 
     count    how many
     seconds  of each, from typing `branch up` to its first page over HTTPS
-    memory   of each, in megabytes of 10^6, once all are up
+    memory   of each one's processes, in megabytes of 10^6, once all are up; without what Linux keeps of
+             files, which it gives up where memory is short
     """
 
     count: int
@@ -37,19 +44,81 @@ class Round:
     memory: Sequence[float]
 
 
-def bring_up(checkout: Checkout, folder: Path, branch: str) -> float:
-    """Seconds from typing `branch up` to a page with status 200 over verified HTTPS.
+class FirstPage(threading.Thread):
+    """Asks a copy that comes up for its page, again and again, until the answer is 200.
 
-    Raises AssertionError when there is none.
+    at  when that was (time.perf_counter); None as long as it was not
     """
+
+    def __init__(self, branch: str) -> None:
+        super().__init__(daemon=True)
+        self._container = f"itqan-staging-{branch}-server"
+        self._ended = threading.Event()
+        self.at: float | None = None
+
+    def run(self) -> None:
+        """Until the page is there, or the run has ended."""
+        while self.at is None and not self._ended.wait(0.1):
+            if (address := self._address()) and self._answers(address):
+                self.at = time.perf_counter()
+
+    def _address(self) -> str:
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        command = ["docker", "inspect", "--type", "container", "--format", form, self._container]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    def _answers(self, address: str) -> bool:
+        # whom it is signed by is looked at in the end
+        with urllib3.HTTPSConnectionPool(address, 443, cert_reqs="CERT_NONE", timeout=5) as pool:
+            try:
+                return pool.request("GET", "/", redirect=False, retries=False).status == 200
+            except urllib3.exceptions.HTTPError:
+                return False
+
+    def end(self) -> None:
+        """Asks no more."""
+        self._ended.set()
+        self.join()
+
+
+def bring_up(checkout: Checkout, folder: Path, branch: str) -> float:
+    """Seconds from typing `branch up` to the first page with status 200 over HTTPS.
+
+    Raises AssertionError when there is none, or its certificate is not the copy's authority's in the end.
+    """
+    first = FirstPage(branch)
+    start = time.perf_counter()
+    first.start()
+    try:
+        checkout.itqan("branch", "up", branch)
+    finally:
+        first.end()
+    page(checkout.outputs(checkout.copies()[branch]["stack"]), folder)
+    assert first.at is not None
+    return first.at - start
+
+
+def release(checkout: Checkout, branch: str) -> float:
+    """Seconds of `branch up` of a copy that is up: the new commit runs when it ends."""
     start = time.perf_counter()
     checkout.itqan("branch", "up", branch)
-    seconds = time.perf_counter() - start
-    # the command has printed the address; asking for it again is not of the copy's time
-    outputs = checkout.outputs(checkout.copies()[branch]["stack"])
-    start = time.perf_counter()
-    page(outputs, folder)
-    return seconds + time.perf_counter() - start
+    return time.perf_counter() - start
+
+
+def own_memory(stack: str) -> float:
+    """Anonymous memory of both containers of a stack, in megabytes of 10^6."""
+    found = docker.from_env().containers.list(filters={"label": f"itqan.stack={stack}"})
+    return sum(anonymous(container) for container in found) / 1e6
+
+
+def anonymous(container: Any) -> float:
+    """Bytes of a container's processes. Docker leaves figures out now and then, and is asked again."""
+    for _ in range(5):
+        detail = container.stats(stream=False)["memory_stats"].get("stats", {})
+        for name in ("total_rss", "anon"):  # cgroup v1, v2
+            if name in detail:
+                return float(detail[name])
+    raise AssertionError(f"Docker has no figures of {container.name}")
 
 
 def measure(checkout: Checkout, folder: Path, branches: Sequence[str]) -> Round:
@@ -59,7 +128,7 @@ def measure(checkout: Checkout, folder: Path, branches: Sequence[str]) -> Round:
             seconds = list(pool.map(partial(bring_up, checkout, folder), branches))
             found = [row for branch, row in checkout.copies().items() if branch in branches]
             assert {row["health"] for row in found} == {"ok"}, found
-            return Round(len(branches), seconds, [row["memory"] for row in found])
+            return Round(len(branches), seconds, [own_memory(row["stack"]) for row in found])
         finally:
             list(pool.map(lambda branch: checkout.itqan("branch", "down", branch), branches))
 
@@ -71,7 +140,7 @@ def new_commits(checkout: Checkout, repository: Repository, folder: Path, runs: 
         figures = []
         for number in range(runs):
             repository.push("bench-1", f"commit {number}")
-            figures.append(bring_up(checkout, folder, "bench-1"))
+            figures.append(release(checkout, "bench-1"))
         return figures
     finally:
         checkout.itqan("branch", "down", "bench-1")
@@ -107,6 +176,7 @@ def draw(rounds: Sequence[Round], file: Path) -> None:
 
 def main() -> None:
     """Runs the rounds and prints a line for each."""
+    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
