@@ -21,6 +21,8 @@ KNOW = {
     "/etc/ssh/ssh_host_ed25519_key",
     "/home/deploy/.ssh/itqan_deploy",
 }
+# What every browser is given and asks for (Pusher's protocol, /app/KEY), so that nginx logs it.
+IN_ADDRESSES = {"reverbAppKey"}
 # Homes with the histories of shells and clients, logs, and everything that a run writes.
 FOLDERS = "/etc /home /root /opt /run /srv /tmp /usr/local /var"
 # Histories of this machine's shells and clients.
