@@ -21,9 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import docker
 import urllib3
 
 from tests.branches.project import Checkout, Repository, page
@@ -35,8 +33,8 @@ class Round:
 
     count    how many
     seconds  of each, from typing `branch up` to its first page over HTTPS
-    memory   of each one's processes, in megabytes of 10^6, once all are up; without what Linux keeps of
-             files, which it gives up where memory is short
+    memory   of each, in megabytes of 10^6, once all are up, as `branch list` has it: with what Linux keeps of
+             files that are in use, which it gives up where memory is short
     """
 
     count: int
@@ -105,22 +103,6 @@ def release(checkout: Checkout, branch: str) -> float:
     return time.perf_counter() - start
 
 
-def own_memory(stack: str) -> float:
-    """Anonymous memory of both containers of a stack, in megabytes of 10^6."""
-    found = docker.from_env().containers.list(filters={"label": f"itqan.stack={stack}"})
-    return sum(anonymous(container) for container in found) / 1e6
-
-
-def anonymous(container: Any) -> float:
-    """Bytes of a container's processes. Docker leaves figures out now and then, and is asked again."""
-    for _ in range(5):
-        detail = container.stats(stream=False)["memory_stats"].get("stats", {})
-        for name in ("total_rss", "anon"):  # cgroup v1, v2
-            if name in detail:
-                return float(detail[name])
-    raise AssertionError(f"Docker has no figures of {container.name}")
-
-
 def measure(checkout: Checkout, folder: Path, branches: Sequence[str]) -> Round:
     """One round; its copies are gone afterwards. Raises AssertionError for a copy that is not healthy."""
     with ThreadPoolExecutor(len(branches)) as pool:
@@ -128,7 +110,7 @@ def measure(checkout: Checkout, folder: Path, branches: Sequence[str]) -> Round:
             seconds = list(pool.map(partial(bring_up, checkout, folder), branches))
             found = [row for branch, row in checkout.copies().items() if branch in branches]
             assert {row["health"] for row in found} == {"ok"}, found
-            return Round(len(branches), seconds, [own_memory(row["stack"]) for row in found])
+            return Round(len(branches), seconds, [row["memory"] for row in found])
         finally:
             list(pool.map(lambda branch: checkout.itqan("branch", "down", branch), branches))
 
