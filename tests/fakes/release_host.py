@@ -8,9 +8,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from components.render import host_script
 from components.sample import sample_repository
 
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="runuser, which gives each step its user, needs root"
+)
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 
 DUMP = "-- MariaDB dump\nCREATE TABLE `visits` (\n);\nINSERT INTO `visits` VALUES (1);\n-- Dump completed\n"
@@ -132,6 +137,17 @@ def make_application(tool: Tool, folder: Path) -> Path:
     (app / "vendor").mkdir()
     (app / "vendor/autoload.php").touch()
     return app
+
+
+def make_released(tool: Tool, folder: Path) -> Path:
+    """The application as a release of the sample's commit left it; what was called and noted is forgotten."""
+    made = make_application(tool, folder)
+    (made / "vendor/autoload.php").unlink()
+    done = tool("deploy", "main", sample_repository().commit)
+    assert done.returncode == 0, done.stderr
+    for name in ("calls", "log/releases.jsonl"):
+        (folder / name).write_text("")
+    return made
 
 
 def git(folder: Path, *words: str) -> str:

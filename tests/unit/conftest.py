@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.render import LIBRARY, text
+from tests.fakes.release_host import Tool, make_tool
 
 Bash = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -42,3 +43,9 @@ def bash(tmp_path: Path) -> Bash:
         )
 
     return run
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Tool:
+    """A function: run itqan-release with its configuration, lock and application in a folder of its own."""
+    return make_tool(tmp_path)

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from components.sample import sample_repository
-from tests.fakes.release_host import Tool, make_tool
+from tests.fakes.release_host import Tool, make_tool, needs_root
 
 Bash = Callable[..., "subprocess.CompletedProcess[str]"]
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="runuser needs root")
 
 
 @pytest.fixture

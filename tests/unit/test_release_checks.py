@@ -20,19 +20,11 @@ from tests.fakes.release_host import (
     git,
     log,
     make_application,
-    make_tool,
     migration,
+    needs_root,
 )
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="runuser, which gives each step its user, needs root"
-)
-
-
-@pytest.fixture
-def tool(tmp_path: Path) -> Tool:
-    """A function: run the tool."""
-    return make_tool(tmp_path)
+pytestmark = needs_root
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,12 @@ from tests.fakes.release_host import (
     commit,
     git,
     log,
-    make_application,
-    make_tool,
+    make_released,
     migration,
+    needs_root,
 )
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="runuser, which gives each step its user, needs root"
-)
+pytestmark = needs_root
 DOWN = "php artisan down --retry=15 --render=errors::503"
 CODE = {"app/New.php": "<?php\n", "deep/er/file.php": "<?php\n"}
 BLADE = {"resources/views/home.blade.php": "new\n"}
@@ -30,20 +27,9 @@ SCRIPT = {"resources/js/app.js": "new\n"}
 
 
 @pytest.fixture
-def tool(tmp_path: Path) -> Tool:
-    """A function: run the tool."""
-    return make_tool(tmp_path)
-
-
-@pytest.fixture
 def app(tool: Tool, tmp_path: Path) -> Path:
     """The application as a release left it."""
-    made = make_application(tool, tmp_path)
-    (made / "vendor/autoload.php").unlink()
-    assert tool("deploy", "main", sample_repository().commit).returncode == 0
-    for name in ("calls", "log/releases.jsonl"):
-        (tmp_path / name).write_text("")
-    return made
+    return make_released(tool, tmp_path)
 
 
 def test_php_alone_is_released_quickly(tool: Tool, app: Path, tmp_path: Path) -> None:

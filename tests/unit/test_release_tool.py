@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from components.sample import sample_repository
-from tests.fakes.release_host import Tool, make_tool
+from tests.fakes.release_host import Tool, needs_root
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="runuser, which gives each step its user, needs root"
-)
-
-
-@pytest.fixture
-def tool(tmp_path: Path) -> Tool:
-    """A function: run the tool with its configuration, lock and application in a folder of its own."""
-    return make_tool(tmp_path)
+pytestmark = needs_root
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,12 @@ from tests.fakes.release_host import (
     git,
     log,
     make_application,
-    make_tool,
+    make_released,
     migration,
+    needs_root,
 )
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="runuser, which gives each step its user, needs root"
-)
+pytestmark = needs_root
 
 # What fails, and the step that is named.
 STEPS = {
@@ -41,21 +39,10 @@ DOWN = "storage/framework/down"
 
 
 @pytest.fixture
-def tool(tmp_path: Path) -> Tool:
-    """A function: run the tool."""
-    return make_tool(tmp_path)
-
-
-@pytest.fixture
 def app(tool: Tool, tmp_path: Path) -> Path:
     """The application as a release of the sample's commit left it, dependencies, assets, caches included."""
-    made = make_application(tool, tmp_path)
-    (made / "vendor/autoload.php").unlink()
-    done = tool("deploy", "main", sample_repository().commit)
-    assert done.returncode == 0, done.stderr
+    made = make_released(tool, tmp_path)
     (made / "public/build/app.css").write_text("old")
-    for name in ("calls", "log/releases.jsonl"):
-        (tmp_path / name).write_text("")
     return made
 
 
