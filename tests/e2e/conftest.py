@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,7 @@ from operations.steps import Steps
 
 from .copy import Copy, running_copy
 
-STACK = "e2e"
+STACK = os.environ.get("ITQAN_TEST_STACK", "e2e")  # another name where two checkouts run them at once
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

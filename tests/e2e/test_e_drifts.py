@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from .conftest import STACK
 from .copy import Copy, itqan, poll, pulumi
 
-OTHER = "e2e-other"
+OTHER = f"{STACK}-other"
 ROOT = "/var/www/itqan-platform"
 SITE = "/etc/nginx/sites-available/itqan-platform"
 # A key that nobody has the private half of.
@@ -227,7 +228,7 @@ def audit(copy: Copy) -> dict[str, Any]:
 
 
 def parity() -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(itqan("parity", "e2e", OTHER, "--json", check=False).stdout)
+    made: dict[str, Any] = json.loads(itqan("parity", STACK, OTHER, "--json", check=False).stdout)
     return made
 
 

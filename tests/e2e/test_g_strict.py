@@ -13,12 +13,14 @@ import asyncssh
 import pytest
 import urllib3
 
+
 from . import test_a_site as site
 from . import test_b_server as inside
+from .conftest import STACK as E2E
 from .copy import ROOT, Copy, is_open, itqan, outputs, poll, pulumi
 from .test_c_changes import resources
 
-STACK = "e2e-strict"
+STACK = f"{E2E}-strict"
 FILE = ROOT / f"Pulumi.{STACK}.yaml"
 APPLICATION = "/var/www/itqan-platform"
 PASSWORD = "sentinel-login-password"
