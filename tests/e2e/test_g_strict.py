@@ -13,7 +13,6 @@ import asyncssh
 import pytest
 import urllib3
 
-
 from . import test_a_site as site
 from . import test_b_server as inside
 from .conftest import STACK as E2E
