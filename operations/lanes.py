@@ -1,4 +1,4 @@
-"""Two lanes of tests side by side: one changes files of its checkout, so it has a checkout of its own."""
+"""Lanes of tests side by side: one that changes files of its checkout has a checkout of its own."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from typing import IO
 
 from .paths import HOME, LOGS, ROOT
 
-CHECKOUT = HOME / "lane"
+LANES = HOME / "lanes"  # a checkout for each
 # What a checkout would make for itself, and that costs minutes.
 SHARED = ("venv", "engine", "pulumi", "tools")
 # pytest's exit status when it finds no test; not a failure of a lane whose tests `-k` leaves out.
 NO_TESTS = 5
 
 
-def beside(words: Sequence[str], run: Callable[[], int]) -> int:
-    """Runs `./itqan test` in the second checkout, and something else meanwhile; shows one after the other.
+def beside(name: str, words: Sequence[str], run: Callable[[], int]) -> int:
+    """Runs `./itqan test` in a further checkout, and something else meanwhile; shows one after the other.
 
-    Arguments: `words`, what stands after `./itqan test`; `run`, returns pytest's exit status.
+    Arguments: `name`, of the lane, its checkout and its log; `words`, what stands after `./itqan test`;
+    `run`, returns pytest's exit status.
     Returns the worse exit status of the two.
     """
-    refresh(CHECKOUT)
+    checkout = LANES / name
+    refresh(checkout)
     LOGS.mkdir(exist_ok=True)
-    log = LOGS / "lane.log"
-    command = [str(CHECKOUT / "itqan"), "test", *words]
+    log = LOGS / f"lane-{name}.log"
+    command = [str(checkout / "itqan"), "test", *words]
     # a checkout has its own backend and passphrase: nothing of this one's environment is passed on
     with (
         log.open("wb") as written,
         log.open("rb") as shown,
         subprocess.Popen(
-            command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT
+            command, cwd=checkout, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT
         ) as lane,
     ):
         status = run()
@@ -44,13 +46,17 @@ def beside(words: Sequence[str], run: Callable[[], int]) -> int:
             _copy(shown)
             time.sleep(0.5)
         _copy(shown)
-    ran = {status, lane.returncode} - {NO_TESTS}
-    return max(ran, default=NO_TESTS)
+    return worse(status, lane.returncode)
+
+
+def worse(*statuses: int) -> int:
+    """The exit status of several runs of pytest; one without tests does not count beside others."""
+    return max(set(statuses) - {NO_TESTS}, default=NO_TESTS)
 
 
 def refresh(folder: Path) -> None:
     """Makes a folder a checkout of the working tree as it is; its state, and stacks of its own, stay."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if path.name in (".git", ".itqan") or path.match("Pulumi.*.yaml"):
             continue

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .errors import OperationError
-from .lanes import beside
+from .lanes import beside, worse
 from .paths import PYTHON, ROOT
 from .steps import Steps
 
 # In the order of a run: what fails soonest comes first.
 TIERS = ("unit", "graph", "lint", "browser", "archive", "conformance", "edge", "e2e", "vps", "branches", "ci")
-# Tiers that live with a server for many minutes and mostly wait for it: the others run beside them.
-SERVERS = frozenset({"e2e", "vps"})
+# Tiers that live with a server for many minutes, mostly wait for it, and change files of their checkout: each
+# has a lane of its own. vps begins with the tiers of COPIES: the packages' image, which it would make as e2e
+# does at that time, is there by then.
+LONGEST, SERVERS = "e2e", "vps"
+COPIES = frozenset({"edge", "branches", "ci"})
 # Tiers that run containers.
 CONTAINERS = frozenset({"archive", "conformance", "edge", "e2e", "vps", "branches", "ci", "soak", "remote"})
 # Tiers that look at pages.
@@ -46,11 +49,27 @@ def run_tests(words: Sequence[str], environment: Mapping[str, str], steps: Steps
         environment = {**environment, "ITQAN_TEST_BASE": _prepare_containers(steps)}
     if _names_tests(arguments):
         return _pytest(arguments, environment)
-    servers = [tier for tier in tiers if tier in SERVERS]
-    others = [tier for tier in tiers if tier not in SERVERS]
-    if servers and others:
-        return beside([*servers, *arguments], lambda: _pytest([*_folders(others), *arguments], environment))
-    return _pytest([*_folders(tiers), *arguments], environment)
+    return in_lanes(tiers, lambda chosen: _pytest([*_folders(chosen), *arguments], environment), arguments)
+
+
+def in_lanes(tiers: Sequence[str], run: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """Runs tiers, those with a server beside the others if there are others; returns pytest's worst status.
+
+    Arguments: `run`, runs tiers in this checkout and returns pytest's exit status; `arguments`, pytest's.
+    """
+    if len(tiers) == 1:
+        return run(tiers)
+    if LONGEST in tiers:
+        rest = [tier for tier in tiers if tier != LONGEST]
+        return beside(LONGEST, [LONGEST, *arguments], lambda: in_lanes(rest, run, arguments))
+    if SERVERS not in tiers:
+        return run(tiers)
+    first = [tier for tier in tiers if tier not in (*COPIES, SERVERS)]
+    last = [tier for tier in tiers if tier in COPIES]
+    statuses = [run(first)] if first else []
+    if last:
+        return worse(*statuses, beside(SERVERS, [SERVERS, *arguments], lambda: run(last)))
+    return worse(*statuses, run([SERVERS]))
 
 
 def _folders(tiers: Sequence[str]) -> list[Path]:

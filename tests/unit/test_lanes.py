@@ -1,15 +1,16 @@
-"""Two lanes of tests: the second runs in a checkout of its own, and neither's failure is lost."""
+"""Lanes of tests: each further one runs in a checkout of its own, and nobody's failure is lost."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from operations import lanes
+from operations import lanes, tiers
 
-SCRIPT = '#!/bin/sh\necho "the second lane in $PWD: $*"\nexit "$(cat status)"\n'
+SCRIPT = '#!/bin/sh\necho "a lane in $PWD: $*"\nexit "$(cat status)"\n'
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         subprocess.run(
             ["git", "-c", "user.name=Tests", "-c", "user.email=tests@localhost", *words], cwd=root, check=True
         )
-    for name in ("ROOT", "HOME", "LOGS", "CHECKOUT"):
-        folder = {"ROOT": "", "HOME": ".itqan", "LOGS": ".itqan/logs", "CHECKOUT": ".itqan/lane"}[name]
+    for name in ("ROOT", "HOME", "LOGS", "LANES"):
+        folder = {"ROOT": "", "HOME": ".itqan", "LOGS": ".itqan/logs", "LANES": ".itqan/lanes"}[name]
         monkeypatch.setattr(lanes, name, root / folder)
     return root
 
@@ -40,12 +41,12 @@ def test_the_worse_status_counts(
     checkout: Path, capfd: pytest.CaptureFixture[str], first: int, second: int, status: int
 ) -> None:
     (checkout / "status").write_text(str(second))
-    assert lanes.beside(["e2e", "-x"], lambda: first) == status
-    assert capfd.readouterr().out == f"the second lane in {checkout}/.itqan/lane: test e2e -x\n"
+    assert lanes.beside("e2e", ["e2e", "-x"], lambda: first) == status
+    assert capfd.readouterr().out == f"a lane in {checkout}/.itqan/lanes/e2e: test e2e -x\n"
 
 
 def test_the_second_checkout_is_the_working_tree_and_keeps_its_own_stacks(checkout: Path) -> None:
-    lane = checkout / ".itqan" / "lane"
+    lane = checkout / ".itqan/lanes/e2e"
     lanes.refresh(lane)
     for name in ("Pulumi.e2e.yaml", "gone.py", ".itqan/state"):
         (lane / name).write_text("of an earlier run")
@@ -66,3 +67,38 @@ def test_the_second_checkout_is_the_working_tree_and_keeps_its_own_stacks(checko
     assert (lane / "Pulumi.staging.yaml").read_text() == "config: {}\n"
     assert (lane / ".itqan/state").read_text() == "of an earlier run"
     assert (lane / ".itqan/venv").readlink() == checkout / ".itqan/venv"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ran"),
+    [
+        (["unit"], ["unit"]),
+        (["e2e"], ["e2e"]),
+        (["unit", "lint"], ["unit lint"]),
+        (["unit", "e2e"], ["lane e2e", "unit"]),
+        (["e2e", "vps"], ["lane e2e", "vps"]),
+        (["unit", "vps"], ["unit", "vps"]),
+        (["vps", "ci"], ["lane vps", "ci"]),
+        (
+            tiers.TIERS,
+            ["lane e2e", "unit graph lint browser archive conformance", "lane vps", "edge branches ci"],
+        ),
+    ],
+)
+def test_tiers_with_a_server_have_a_lane(
+    monkeypatch: pytest.MonkeyPatch, wanted: list[str], ran: list[str]
+) -> None:
+    found: list[str] = []
+
+    def beside(name: str, words: Sequence[str], run: Callable[[], int]) -> int:
+        assert words == [name, "-x"]
+        found.append(f"lane {name}")
+        return run()
+
+    def run(chosen: Sequence[str]) -> int:
+        found.append(" ".join(chosen))
+        return 0
+
+    monkeypatch.setattr(tiers, "beside", beside)
+    assert tiers.in_lanes(wanted, run, ["-x"]) == 0
+    assert found == ran
