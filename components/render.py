@@ -61,7 +61,7 @@ PARTS = {
     "release/release.sh": tuple(
         f"release/{part}.sh"
         for part in (
-            *("steps", "git", "checks", "plan", "backup", "build", "permissions"),
+            *("steps", "access", "git", "contents", "checks", "plan", "backup", "build", "permissions"),
             *("database", "caches", "log", "undo", "restore"),
         )
     ),

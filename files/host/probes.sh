@@ -590,6 +590,27 @@ probe_checkout() {
     printf 'checkout %s fileMode %s\n' "$1" "$(git config -f "$1/.git/config" core.fileMode 2>/dev/null || echo true)"
 }
 
+# probe_git_settings PATH NAME…: settings of a checkout's own configuration, each with its values
+probe_git_settings() {
+    local root=$1 name
+    shift
+    for name; do
+        { git config -f "$root/.git/config" --get-all "$name" 2>/dev/null || echo absent; } | sed "s|^|checkout $root $name=|"
+    done
+}
+
+# key_is_whole PATH: whether a private SSH key can be read, and the public one beside it is its own
+key_is_whole() { [ -s "$1" ] && [ "$(ssh-keygen -y -P '' -f "$1" 2>/dev/null | cut -d' ' -f1,2)" = "$(cut -d' ' -f1,2 "$1.pub" 2>/dev/null)" ]; }
+
+# probe_key PATH: owner and mode of a private SSH key, and whether it is one
+probe_key() {
+    if ! [ -e "$1" ]; then
+        printf 'key %s absent\n' "$1"
+    else
+        printf 'key %s %s %s\n' "$1" "$(stat -c '%U:%G %a' "$1")" "$(if key_is_whole "$1"; then echo whole; else echo damaged; fi)"
+    fi
+}
+
 # Digests of what dependencies and assets are made from; kept beside what was made
 
 # release_git FOLDER WORD…: git as the folder's owner, whom it trusts (safe.directory on the command line counts

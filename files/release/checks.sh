@@ -33,6 +33,7 @@ check_wanted() {
     if deploy_git cat-file -e "$1:.env" 2>/dev/null; then
         refuse "commit $1 has a file .env, which would replace this host's: take it out of the repository; its secrets were in plain sight"
     fi
+    check_contents "$1"
     check_files_in_the_way "$1"
     check_platform "$1"
     check_database

@@ -1,5 +1,6 @@
 # itqan-release: the release of the application, step by step as the server's document has it.
 #   import PATH BRANCH   <stream   a bare repository from the input of git fast-import
+#   key                            a key that reads the repository, made here
 #   clone                          the application's folder as a checkout of REPOSITORY
 #   deploy REF COMMIT [OPTION…]    the nine steps, or quickly; only what changed is installed and built again
 #       --quick, --full            which of the two, instead of what the differences say
@@ -118,6 +119,7 @@ exec 8>/run/lock/itqan-release-tool.lock
 if ! flock -w 900 8; then refuse "another release runs"; fi
 case ${1-} in
     import) import "$2" "$3" ;;
+    key) key ;;
     clone) clone ;;
     deploy) deploy "${@:2}" ;;
     seed) seed ;;
@@ -126,5 +128,5 @@ case ${1-} in
     permissions) permissions_step ;;
     restore) restore "$2" ;;
     accept) accept ;;
-    *) refuse "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions|restore|accept" ;;
+    *) refuse "usage: itqan-release import|key|clone|deploy|seed|variables|cache|permissions|restore|accept" ;;
 esac
