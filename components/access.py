@@ -121,7 +121,7 @@ def _deploy_key(settings: Settings) -> Unit:
 
 
 def _own_key(settings: Settings) -> Unit:
-    """A key that the host makes and never gives away; it stays when the unit goes. Its public half is told."""
+    """A key that the host makes and never gives away; it stays when the unit goes."""
     user, path = settings.server.deploy_user, f"{_ssh(settings)}/{OWN_KEY}"
     return Unit(
         name=OWN_KEY_UNIT,

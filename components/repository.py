@@ -104,15 +104,15 @@ def _access(settings: Settings, folder: Path) -> tuple[list[str], dict[str, str]
     logs in with elsewhere. The git server is known by the pinned keys alone.
     """
     if settings.repository_token:
-        file = _private(folder / "token", access.credential(settings))
-        wanted = access.credential_settings(address_of(settings.release.repository).origin, str(file))
+        token = _private(folder / "token", access.credential(settings))
+        wanted = access.credential_settings(address_of(settings.release.repository).origin, str(token))
         return [word for name, value in wanted.items() for word in ("-c", f"{name}={value}")], {}
     if settings.deploy_key is None and not access.makes_own_key(settings):
         return [], {}
     hosts = _private(folder / "known_hosts", access.known_hosts(settings))
     key = settings.deploy_key
-    file = _private(folder / "key", key.get_secret_value()) if key else None
-    return [], {"GIT_SSH_COMMAND": access.ssh_command(str(file) if file else None, str(hosts))}
+    file = str(_private(folder / "key", key.get_secret_value())) if key else None
+    return [], {"GIT_SSH_COMMAND": access.ssh_command(file, str(hosts))}
 
 
 def _private(path: Path, text: str) -> Path:
