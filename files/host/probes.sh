@@ -592,10 +592,11 @@ probe_checkout() {
 
 # probe_git_settings PATH NAME…: settings of a checkout's own configuration, each with its values
 probe_git_settings() {
-    local root=$1 name
+    local root=$1 name value
     shift
     for name; do
-        { git config -f "$root/.git/config" --get-all "$name" 2>/dev/null || echo absent; } | sed "s|^|checkout $root $name=|"
+        while IFS= read -r value; do printf 'checkout %s %s=%s\n' "$root" "$name" "$value"; done \
+            < <(git config -f "$root/.git/config" --get-all "$name" 2>/dev/null || echo absent)
     done
 }
 

@@ -90,8 +90,8 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
             {"release": {"repository": "ssh://git@git.test:2222/a.git", "knownHosts": []}},
             "itqan:release.knownHosts: missing; allowed: the host keys of git.test, such as `[git.test]:2222 "
             "ssh-ed25519 AAAA…`; `ssh-keyscan -p 2222 git.test` shows them, to be compared with what its "
-            "owner says; then: pulumi config set --path 'itqan:release.knownHosts[0]' '[git.test]:2222 ssh-ed25519 "
-            "AAAA…'",
+            "owner says; then: pulumi config set --path 'itqan:release.knownHosts[0]' '[git.test]:2222 "
+            "ssh-ed25519 AAAA…'",
         ),
         (
             {"release": {"knownHosts": []}},

@@ -254,6 +254,7 @@ def test_files_end_in_a_newline_and_say_who_wrote_them(any_units: list[Unit]) ->
     foreign = {
         "host/authorized-keys",
         "release/deploy-key",
+        "release/token",
         "certificates/authority",
         "host/runner",
         "release/tool",
