@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -64,10 +65,11 @@ class SshServer(threading.Thread):
         done = await asyncio.create_subprocess_exec(
             "git", "shell", "-c", command, stdin=asyncio.subprocess.PIPE, stdout=-1, stderr=-1
         )
-        await process.redirect(stdin=done.stdin, stdout=done.stdout, stderr=done.stderr)
-        status = await done.wait()
-        await process.stdout.drain()
-        process.exit(status)
+        assert done.stdin and done.stdout and done.stderr
+        heard = asyncio.create_task(_hear(process.stdin, done.stdin))
+        await asyncio.gather(_pass_on(done.stdout, process.stdout), _pass_on(done.stderr, process.stderr))
+        heard.cancel()
+        process.exit(await done.wait())
 
     def wait(self) -> None:
         """Until it listens."""
@@ -85,6 +87,17 @@ class SshServer(threading.Thread):
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _hear(source: Any, target: Any) -> None:
+    await _pass_on(source, target)
+    target.close()
+
+
+async def _pass_on(source: Any, target: Any) -> None:
+    while piece := await source.read(65536):
+        target.write(piece)
+        await target.drain()
 
 
 @contextmanager
