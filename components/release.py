@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from settings import SECRET_VARIABLES, Settings
 
-from . import access, digests
+from . import access, deployment, digests
 from .part import Part
 from .platform import Platform
 from .redis import ACCOUNT
@@ -94,6 +94,7 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
         _checkout(settings),
         _dotenv(settings),
         _code(settings, platform, commit),
+        *deployment.units(settings),
         _permissions(settings),
         *([_seeds()] if _is_seeded(settings) else []),
     ]

@@ -62,7 +62,7 @@ PARTS = {
         f"release/{part}.sh"
         for part in (
             *("steps", "access", "git", "contents", "checks", "plan", "backup", "build", "permissions"),
-            *("database", "caches", "log", "undo", "restore"),
+            *("database", "caches", "log", "undo", "restore", "pull"),
         )
     ),
 }

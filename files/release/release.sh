@@ -6,6 +6,7 @@
 #       --quick, --full            which of the two, instead of what the differences say
 #       --skip-npm                 the assets that are there are right
 #       --fresh                    DANGER: all tables are dropped and made anew; refused in production
+#   pull [OPTION…]                 by hand: the newest commit of the ref that the stack asks for
 #   variables                      a digest of what .env says
 #   seed                           the application's seeds, where a copy's new database waits for them
 #   cache                          cache configuration and routes anew; workers restart
@@ -115,18 +116,19 @@ RELEASES=/var/log/itqan/releases.jsonl
 UNDO=$ROOT/.git/itqan-undo
 # EXIT and not ERR: a trap for ERR does not see what fails inside a function
 trap 'end_of_run $?' EXIT
-exec 8>/run/lock/itqan-release-tool.lock
-if ! flock -w 900 8; then refuse "another release runs"; fi
+if [ "${1-}" = pull ]; then outlive "$@"; fi
+take_lock
 case ${1-} in
     import) import "$2" "$3" ;;
     key) key ;;
     clone) clone ;;
     deploy) deploy "${@:2}" ;;
+    pull) pull "${@:2}" ;;
     seed) seed ;;
     cache) cache ;;
     variables) variables ;;
     permissions) permissions_step ;;
     restore) restore "$2" ;;
     accept) accept ;;
-    *) refuse "usage: itqan-release import|key|clone|deploy|seed|variables|cache|permissions|restore|accept" ;;
+    *) refuse "usage: itqan-release import|key|clone|deploy|pull|seed|variables|cache|permissions|restore|accept" ;;
 esac

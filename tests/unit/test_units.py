@@ -291,6 +291,7 @@ def test_strict_changes_exactly_the_traps(prod: Settings, strict: Settings, unit
     documented, recommended = units_of(prod), units_of(strict)
     assert {name for name in documented if documented[name] != recommended[name]} == {
         "nginx/site",
+        "release/deployment",
         "release/env",
         "supervisor/reverb",
     }
