@@ -34,7 +34,8 @@ newest_of() {
 outlive() {
     if [ "${ITQAN_SESSION-}" = own ]; then return; fi
     if [[ " $* " = *' --fresh '* ]]; then ask_for_name; fi
-    ITQAN_SESSION=own exec setsid --wait bash "$0" "$@" </dev/null > >(trap '' HUP INT PIPE; exec tee -p /run/lock/itqan-by-hand.log >&2) 2>&1
+    mkdir -p /var/log/itqan
+    ITQAN_SESSION=own exec setsid --wait bash "$0" "$@" </dev/null > >(trap '' HUP INT PIPE; exec tee -p /var/log/itqan/by-hand.log >&2) 2>&1
 }
 
 ask_for_name() {

@@ -6,7 +6,8 @@
 #   deployment/deploy.sh --quick      PHP and Blade alone: without maintenance mode, Composer, npm and migrations
 #   deployment/deploy.sh --skip-npm   without the frontend build
 #   deployment/deploy.sh --fresh      DANGER: drops all tables; refused in production
-# A terminal that is closed does not stop it. To write this file anew: ./itqan deployment STACK FOLDER
+# A terminal that is closed does not stop it: /var/log/itqan/by-hand.log has what the newest one said.
+# To write this file anew: ./itqan deployment STACK FOLDER
 set -euo pipefail
 tool=/usr/local/sbin/itqan-release
 if ! [ -x "$tool" ]; then
