@@ -18,6 +18,7 @@ from .sample import BRANCH, sample_repository
 
 HEADS = "refs/heads/"
 PATIENCE = 30  # seconds that a repository gets to answer
+TELLING = re.compile(r"denied|verification failed|ot found|refused|resolve|timed out|unreachable|Authentication")
 NEAR = 5  # branches that are shown where one was misspelt
 
 
@@ -93,8 +94,15 @@ def _references(settings: Settings, patterns: Sequence[str]) -> dict[str, str]:
         except subprocess.TimeoutExpired:
             raise _unreachable(settings, f"no answer within {PATIENCE} seconds") from None
     if answer.returncode:
-        raise _unreachable(settings, (answer.stderr.strip().splitlines() or ["git failed"])[-1])
+        raise _unreachable(settings, _reason(answer.stderr))
     return {name: commit for commit, name in (line.split("\t") for line in answer.stdout.splitlines())}
+
+
+def _reason(said: str) -> str:
+    """The line that says most of what git and ssh said: over SSH the last one is general advice."""
+    said_lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in said_lines if TELLING.search(line)]
+    return (telling or said_lines or ["git failed"])[-1]
 
 
 def _access(settings: Settings, folder: Path) -> tuple[list[str], dict[str, str]]:

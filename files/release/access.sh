@@ -31,25 +31,28 @@ set_access() {
     done <<<"$TOKEN_SETTINGS"
 }
 
-# ask_repository WORD…: git asks the repository; what it says where it is not let in ends with the way to settle that
+# ask_repository WORD…: git asks the repository; where it is not let in, the way to settle that is said instead of git's words
 ask_repository() {
     local words status=0 file
     file=$(mktemp)
     deploy_git "$@" 2>"$file" || status=$?
     words=$(cat "$file")
     rm -f "$file"
-    if [ -n "$words" ]; then say "$words"; fi
     if ((status)); then refuse_access "$words"; fi
+    if [ -n "$words" ]; then say "$words"; fi
 }
 refuse_access() {
-    if [ -z "${COMMIT-}" ]; then TOLD=yes; fi
+    if [ -n "${COMMIT-}" ]; then log_release failed "$STEP"; fi
+    TOLD=yes
     case $1 in
         *'Host key verification failed'* | *'HOST IDENTIFICATION HAS CHANGED'*)
             refuse "$REPOSITORY: its server shows a host key that itqan:release.knownHosts does not have; compare it with what the server's owner publishes"
             ;;
-        *'Permission denied'* | *'Repository not found'* | *'repository not found'* | *'could not be found'*) refuse_key_or_token ;;
-        *'Authentication failed'* | *'could not read Username'* | *'could not read Password'* | *'returned error: 40'* | *' not found'*) refuse_key_or_token ;;
-        *) refuse "$REPOSITORY cannot be read: git's words stand above" ;;
+        # servers say of a repository that somebody may not see that it is not there
+        *'Permission denied'* | *' not found'* | *'could not be found'* | *'Authentication failed'* | *'could not read Username'* \
+            | *'could not read Password'* | *'returned error: 40'*) refuse_key_or_token ;;
+        *) refuse "$REPOSITORY cannot be read; git says:
+${1:-nothing}" ;;
     esac
 }
 refuse_key_or_token() {

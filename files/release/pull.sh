@@ -11,7 +11,8 @@ pull() {
         say "release: the stack asks for the one commit $REF; to follow a branch again: ./itqan deploy $STACK BRANCH"
         commit=$REF
     else
-        commit=$(newest_of "$REF")
+        newest_of "$REF"
+        commit=$NEWEST
     fi
     if [[ " $* " != *' --quick '* ]]; then options=(--full "$@"); fi
     BY_HAND=yes
@@ -19,14 +20,17 @@ pull() {
     say "release: ${commit:0:12}, the newest of $REF, runs"
 }
 
-# newest_of REF: the commit of a branch or a tag, by its whole name: git matches a short one by its end
+# newest_of REF: sets NEWEST to the commit of a branch or a tag, by its whole name: git matches a short one by its end
 newest_of() {
     local listed name
-    listed=$(ask_repository ls-remote origin "refs/heads/$1" "refs/tags/$1^{}" "refs/tags/$1")
+    listed=$(mktemp)
+    ask_repository ls-remote origin "refs/heads/$1" "refs/tags/$1^{}" "refs/tags/$1" >"$listed"
     for name in "refs/heads/$1" "refs/tags/$1^{}" "refs/tags/$1"; do
-        if awk -v name="$name" '$2 == name {print $1; found = 1} END {exit !found}' <<<"$listed"; then return; fi
+        NEWEST=$(awk -v name="$name" '$2 == name {print $1}' "$listed")
+        if [ -n "$NEWEST" ]; then break; fi
     done
-    refuse "$REPOSITORY has no branch or tag $1, which the stack asks for (itqan:release.ref)"
+    rm -f "$listed"
+    if [ -z "$NEWEST" ]; then refuse "$REPOSITORY has no branch or tag $1, which the stack asks for (itqan:release.ref)"; fi
 }
 
 # outlive WORD…: what has begun goes on to its end, whatever becomes of the terminal: in a session of its own, and its words
