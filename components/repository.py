@@ -18,7 +18,9 @@ from .sample import BRANCH, sample_repository
 
 HEADS = "refs/heads/"
 PATIENCE = 30  # seconds that a repository gets to answer
-TELLING = re.compile(r"denied|verification failed|ot found|refused|resolve|timed out|unreachable|Authentication")
+TELLING = re.compile(
+    r"denied|verification failed|ot found|refused|resolve|timed out|unreachable|Authentication"
+)
 NEAR = 5  # branches that are shown where one was misspelt
 
 

@@ -15,7 +15,6 @@ pull() {
         commit=$NEWEST
     fi
     if [[ " $* " != *' --quick '* ]]; then options=(--full "$@"); fi
-    BY_HAND=yes
     deploy "$REF" "$commit" "${options[@]}"
     say "release: ${commit:0:12}, the newest of $REF, runs"
 }
@@ -36,6 +35,7 @@ newest_of() {
 # outlive WORD…: what has begun goes on to its end, whatever becomes of the terminal: in a session of its own, and its words
 # to a file beside those who listen, so that there is always somebody who takes them
 outlive() {
+    BY_HAND=yes
     if [ "${ITQAN_SESSION-}" = own ]; then return; fi
     if [[ " $* " = *' --fresh '* ]]; then ask_for_name; fi
     mkdir -p /var/log/itqan

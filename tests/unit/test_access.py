@@ -17,7 +17,8 @@ from components.sample import sample_repository
 from components.unit import Unit
 from settings import Settings, SettingsError, address_of
 from tests.fakes.release_host import CONF, Tool, commit, git, make_application, needs_root
-from tests.git_servers import HttpsServer, SshServer, https_server, ssh_server
+from tests.git_https import HttpsServer
+from tests.git_servers import SshServer, https_server, ssh_server
 
 TOKEN = "github_pat_sentinel$5#x"
 Make = Callable[..., Settings]
