@@ -55,11 +55,11 @@ class Private:
 
     def push(self, name: str) -> str:
         """A commit on main with one more file of PHP. Returns it."""
-        return self.copy.bash(
-            f"cd {WORK}; runuser -u git -- bash -euo pipefail -c "
-            f'\'echo "<?php" >app/{name}.php; git add -A; git commit -qm {name}; git push -q origin HEAD:main; '
-            "git rev-parse HEAD'"
+        script = (
+            f"echo '<?php' >app/{name}.php; git add -A; git commit -qm {name}\n"
+            "git push -q origin HEAD:main; git rev-parse HEAD"
         )
+        return self.copy.bash(f"cd {WORK}; runuser -u git -- bash -euo pipefail -c {quoted(script)}")
 
     def configure(self, **values: str) -> None:
         """Values of the release."""
