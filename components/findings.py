@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from settings import Program, Settings
 
-from . import hardening
+from . import deployment, hardening
 from .observation import State
 from .platform import load_platform
+from .release import LOG
 from .unit import Unit, call, lines
 
 # What Laravel's env() and a cast to bool take for false (Illuminate\Support\Env).
@@ -22,13 +24,15 @@ HOST_OPTION = re.compile(r"--host[= ](\S+)")
 # Epoch, and what the distribution adds to a version.
 UPSTREAM = re.compile(r"^\d+:|[-+~].*$")
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})
-FIREWALL, PROCESSES, DEBUG, CONFERENCE, VERSIONS, WITHHELD = (
+FIREWALL, PROCESSES, DEBUG, CONFERENCE, VERSIONS, WITHHELD, DEPLOYMENT, RUNNING = (
     "audit/firewall",
     "audit/processes",
     "audit/debug",
     "audit/conference",
     "audit/versions",
     "audit/withheld",
+    "audit/deployment",
+    "audit/running",
 )
 
 
@@ -63,6 +67,8 @@ def findings(settings: Settings, states: Iterable[State] = ()) -> list[Finding]:
         *_background(settings, found),
         *_backups(settings, found),
         *_conference(settings, found),
+        *_by_hand(settings, found),
+        *_scripts(settings, found),
     ]
 
 
@@ -84,6 +90,8 @@ def probes(settings: Settings) -> list[Unit]:
         # arguments of other programs are nobody's business, and may hold what is secret
         PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args= | grep -w artisan',
         DEBUG: call("sed", "-nE", DEBUG_LINE, f"{settings.application.path}/.env"),
+        DEPLOYMENT: deployment.tracked_probe(settings),
+        RUNNING: call("probe_running", settings.application.path, LOG),
     }
     if settings.dns.conference == "external":
         name = f"conference.{settings.domain}"
@@ -237,6 +245,51 @@ def _conference(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
         return []
     text = f"conference.{settings.domain} points to this server, and LiveKit is on another one"
     return [Finding("Key URLs", text, _set(settings, "--path itqan:dns.conference ADDRESS_OF_LIVEKIT"))]
+
+
+def _by_hand(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    """A commit that no release brought: `git pull` by hand, as in the document's "Quick Deploy"."""
+    head, _, log = found.get(RUNNING, "").partition("\n")
+    running, released = head.removeprefix("running "), _released(log)
+    if not running or not released or running == released:
+        return []
+    text = (
+        f"commit {running[:12]} was checked out by hand, the last release was {released[:12]}: whether it "
+        "lacks migrations, dependencies or assets was not checked, Reverb may run older code, and nothing "
+        "takes it back"
+    )
+    if settings.branch:
+        line = "on the host: sudo itqan-release pull"
+    else:
+        line = f"./itqan deploy {settings.stack} --full"
+    return [Finding("Deployment Procedures", text, line)]
+
+
+def _released(log: str) -> str:
+    """The commit that the newest lines of the log of releases leave running; empty where they do not say."""
+    for line in reversed(log.splitlines()):
+        try:
+            entry = json.loads(line)
+            return str(entry["commit"] if entry["result"] == "released" else entry["from"])
+        except (ValueError, KeyError, TypeError):
+            continue  # cut by a loss of power
+    return ""
+
+
+def _scripts(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    """The application's own files for a deployment by hand, where they are other ones than this stack's."""
+    rows = [line.split(None, 1) for line in found.get(DEPLOYMENT, "").splitlines()]
+    line = f"./itqan deployment {settings.stack} FOLDER_OF_THE_APPLICATION, then commit what it wrote"
+    unlocked = [path for word, path in rows if word == "unlocked"]
+    differing = [path for word, path in rows if word == "differs"]
+    made = []
+    if unlocked:
+        text = f"the repository's {', '.join(unlocked)} takes no lock, checks nothing and takes nothing back"
+        made.append(Finding("Deployment Procedures", text, line))
+    if differing:
+        text = f"the repository's {', '.join(differing)} says something else than what this stack runs"
+        made.append(Finding("Deployment Procedures", text, line))
+    return made
 
 
 def _strict(settings: Settings) -> str:

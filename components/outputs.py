@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pulumi
 
+from settings import address_of
+
+from .access import OWN_KEY_UNIT, makes_own_key
 from .connection import Target
 
 
@@ -25,6 +28,9 @@ def export(target: Target) -> None:
     pulumi.export("container", target.container_name)
     pulumi.export("rootCertificate", target.stdout("certificates/root"))
     pulumi.export("release", target.side.commit)
+    if makes_own_key(settings):
+        place = address_of(settings.release.repository).deploy_keys
+        pulumi.export("deployKey", {"publicKey": target.stdout(OWN_KEY_UNIT), "place": place})
     if settings.branch:
         pulumi.export("branch", settings.branch)
     pulumi.export("units", len(target.side.units))

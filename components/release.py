@@ -9,14 +9,13 @@ from dataclasses import replace
 
 from settings import SECRET_VARIABLES, Settings
 
-from . import digests
+from . import access, deployment, digests
 from .part import Part
 from .platform import Platform
 from .redis import ACCOUNT
 from .render import host_script, managed, render
-from .repository import ssh_command
 from .sample import BRANCH, sample_repository
-from .unit import Unit, call, file_line, file_unit, lines
+from .unit import Unit, call, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
 LOG = "/var/log/itqan/releases.jsonl"  # a line of JSON for each release
@@ -24,7 +23,6 @@ ASKED = "/run/itqan-release-asked"  # the word of the newest release that was ma
 SAMPLE_REPOSITORY = "/srv/git/itqan-platform.git"
 # Where a copy has the repository that is a folder of its Docker host.
 MOUNTED_REPOSITORY = "/srv/git/release.git"
-DEPLOY_KEY = "itqan_deploy"
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -92,10 +90,11 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
         file_unit("release/tool", TOOL, host_script("release/release.sh"), mode="755"),
         file_unit("release/settings", "/etc/itqan/release.conf", _conf(settings, platform), mode="644"),
         *([_origin()] if sample else []),
-        *([_deploy_key(settings)] if settings.deploy_key else []),
+        *access.units(settings),
         _checkout(settings),
         _dotenv(settings),
         _code(settings, platform, commit),
+        *deployment.units(settings),
         _permissions(settings),
         *([_seeds()] if _is_seeded(settings) else []),
     ]
@@ -104,7 +103,6 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
 def _conf(settings: Settings, platform: Platform) -> str:
     """What itqan-release reads: assignments of bash."""
     application, writable = settings.permissions.application, settings.permissions.writable
-    home = f"/home/{settings.server.deploy_user}"
     values = {
         **({"SEEDS": "yes"} if _is_seeded(settings) else {}),
         "DATABASE": settings.database.name,
@@ -116,9 +114,7 @@ def _conf(settings: Settings, platform: Platform) -> str:
         "WEB_USER": settings.server.web_user,
         "PHP": f"php{settings.php.version}",
         "REPOSITORY": _origin_of(settings),
-        "SSH_COMMAND": ssh_command(f"{home}/.ssh/{DEPLOY_KEY}", f"{home}/.ssh/{DEPLOY_KEY}_known_hosts")
-        if settings.deploy_key
-        else "ssh -o BatchMode=yes",
+        **access.variables(settings),
         "COMPOSER_FILE": platform.composer_file or "composer.json",
         "APPLICATION_OWNER": application.owner,
         "APPLICATION_MODE": application.mode,
@@ -149,32 +145,16 @@ def _origin() -> Unit:
     )
 
 
-def _deploy_key(settings: Settings) -> Unit:
-    """The key that reads the repository, and the pinned keys of its host."""
-    assert settings.deploy_key is not None
-    user = settings.server.deploy_user
-    hosts = "".join(f"{line}\n" for line in settings.release.known_hosts)
-    path = f"/home/{user}/.ssh/{DEPLOY_KEY}"
-    return file_unit(
-        "release/deploy-key",
-        path,
-        settings.deploy_key.get_secret_value(),
-        owner=f"{user}:{user}",
-        mode="600",
-        key=digests.key(settings),
-        then=f"{call('place', f'{path}_known_hosts', f'{user}:{user}', '644')} <<'END'\n{hosts}END",
-        probe=call("probe_file", f"{path}_known_hosts"),
-        expect=file_line(f"{path}_known_hosts", f"{user}:{user}", "644", hosts),
-    )
-
-
 def _checkout(settings: Settings) -> Unit:
     """The repository is there, its origin is the configured one, and modes do not count as changes."""
     root = settings.application.path
+    probe, expect = access.checkout_lines(settings)
     return Unit(
         name="release/checkout",
-        probe=call("probe_checkout", root),
-        expect=f"checkout {root} origin {_origin_of(settings)}\ncheckout {root} fileMode false",
+        probe=lines(call("probe_checkout", root), probe),
+        expect=lines(
+            f"checkout {root} origin {_origin_of(settings)}", f"checkout {root} fileMode false", expect
+        ),
         apply=call(TOOL, "clone"),
     )
 

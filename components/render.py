@@ -61,8 +61,8 @@ PARTS = {
     "release/release.sh": tuple(
         f"release/{part}.sh"
         for part in (
-            *("steps", "git", "checks", "plan", "backup", "build", "permissions"),
-            *("database", "caches", "log", "undo", "restore"),
+            *("steps", "access", "git", "contents", "checks", "plan", "backup", "build", "permissions"),
+            *("database", "caches", "log", "undo", "restore", "pull"),
         )
     ),
 }

@@ -11,12 +11,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from settings import Settings, SettingsError
+from settings import Settings, SettingsError, address_of
 
+from . import access
 from .sample import BRANCH, sample_repository
 
 HEADS = "refs/heads/"
 PATIENCE = 30  # seconds that a repository gets to answer
+TELLING = re.compile(
+    r"denied|verification failed|ot found|refused|resolve|timed out|unreachable|Authentication"
+)
 NEAR = 5  # branches that are shown where one was misspelt
 
 
@@ -79,49 +83,57 @@ def _references(settings: Settings, patterns: Sequence[str]) -> dict[str, str]:
     if not shutil.which("git"):
         raise _unreachable(settings, "git is missing on this machine")
     with tempfile.TemporaryDirectory(prefix="itqan-") as folder:
-        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **_git_ssh(settings, folder)}
+        options, environment = _access(settings, Path(folder))
         try:
             answer = subprocess.run(
-                ["git", "ls-remote", "--", settings.release.repository, *patterns],
+                ["git", *options, "ls-remote", "--", settings.release.repository, *patterns],
                 capture_output=True,
                 text=True,
                 timeout=PATIENCE,
                 check=False,
-                env=environment,
+                env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **environment},
             )
         except subprocess.TimeoutExpired:
             raise _unreachable(settings, f"no answer within {PATIENCE} seconds") from None
     if answer.returncode:
-        raise _unreachable(settings, (answer.stderr.strip().splitlines() or ["git failed"])[-1])
+        raise _unreachable(settings, _reason(answer.stderr))
     return {name: commit for commit, name in (line.split("\t") for line in answer.stdout.splitlines())}
 
 
-def _git_ssh(settings: Settings, folder: str) -> dict[str, str]:
-    """git over SSH with the deploy key and the pinned host keys of the settings, when there are any."""
-    if settings.deploy_key is None:
-        return {}
-    key, hosts = f"{folder}/key", f"{folder}/known_hosts"
-    Path(key).touch(mode=0o600)
-    Path(key).write_text(settings.deploy_key.get_secret_value())
-    Path(hosts).write_text("".join(f"{line}\n" for line in settings.release.known_hosts))
-    return {"GIT_SSH_COMMAND": ssh_command(key, hosts)}
+def _reason(said: str) -> str:
+    """The line that says most of what git and ssh said: over SSH the last one is general advice."""
+    said_lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in said_lines if TELLING.search(line)]
+    return (telling or said_lines or ["git failed"])[-1]
 
 
-def ssh_command(key: str, hosts: str) -> str:
-    """What git runs as ssh.
+def _access(settings: Settings, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Options and environment of git by which this machine reads the repository.
 
-    Arguments: `key`, the file of the private key; `hosts`, that of the known hosts: no other one is accepted.
+    With the token or the key of the settings; without one, a repository over SSH with whatever key this user
+    logs in with elsewhere. The git server is known by the pinned keys alone.
     """
-    options = (
-        "IdentitiesOnly=yes",
-        "BatchMode=yes",
-        "StrictHostKeyChecking=yes",
-        f"UserKnownHostsFile={hosts}",
-    )
-    return " ".join([f"ssh -i {key}", *(f"-o {option}" for option in options)])
+    if settings.repository_token:
+        token = _private(folder / "token", access.credential(settings))
+        wanted = access.credential_settings(address_of(settings.release.repository).origin, str(token))
+        return [word for name, value in wanted.items() for word in ("-c", f"{name}={value}")], {}
+    if settings.deploy_key is None and not access.makes_own_key(settings):
+        return [], {}
+    hosts = _private(folder / "known_hosts", access.known_hosts(settings))
+    key = settings.deploy_key
+    file = str(_private(folder / "key", key.get_secret_value())) if key else None
+    return [], {"GIT_SSH_COMMAND": access.ssh_command(file, str(hosts))}
+
+
+def _private(path: Path, text: str) -> Path:
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
 
 
 def _unreachable(settings: Settings, reason: str) -> SettingsError:
     repository = settings.release.repository
-    advice = "check the URL and the key, or give itqan:release.ref as a full commit"
+    whose = "your own key (`ssh-add -l`)" if access.makes_own_key(settings) else "the key"
+    whose = "the token" if settings.repository_token else whose
+    advice = f"check the URL and {whose}, or give itqan:release.ref as a full commit"
     return SettingsError([f"itqan:release.repository: {repository}: {reason}; {advice}"])

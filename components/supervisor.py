@@ -14,17 +14,24 @@ from .unit import Unit, call, file_unit, lines
 FOLDER = "/etc/supervisor/conf.d"
 
 
+# The alternative to the cron line.
+SCHEDULER = Program(
+    name="itqan-scheduler",
+    file="itqan-scheduler.conf",
+    command="php artisan schedule:work",
+    log="storage/logs/scheduler.log",
+)
+
+
 def programs(settings: Settings) -> list[Program]:
     """The documented programs; the scheduler is one of them when the settings say so."""
-    if settings.scheduler == "cron":
-        return settings.programs
-    scheduler = Program(
-        name="itqan-scheduler",
-        file="itqan-scheduler.conf",
-        command="php artisan schedule:work",
-        log="storage/logs/scheduler.log",
-    )
-    return [*settings.programs, scheduler]
+    return settings.programs if settings.scheduler == "cron" else [*settings.programs, SCHEDULER]
+
+
+def templates(settings: Settings) -> dict[str, str]:
+    """Every program's file, the scheduler's too, by the name that the document's templates have."""
+    made = {program.file: program_content(settings, program) for program in (*settings.programs, SCHEDULER)}
+    return {f"itqan-{name.removeprefix('itqan-')}": text for name, text in made.items()}
 
 
 def units(settings: Settings, platform: Platform) -> list[Unit]:

@@ -181,6 +181,16 @@ def releases(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def deployment(arguments: argparse.Namespace) -> int:
+    """Write deploy.sh and Supervisor's templates into an application's repository, for deployments by hand"""
+    from .deployment import write_deployment
+
+    differing = write_deployment(arguments.stack, arguments.folder, Steps(), check=arguments.check)
+    if arguments.check and differing:
+        return DIFFERENT
+    return AS_EXPECTED
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -268,6 +278,10 @@ def command_line() -> Parser:
     log = command(releases, of_stack=False)
     log.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or STAGING, metavar="STACK")
     log.add_argument("--json", action="store_true", help="all of them, as one JSON object")
+    scripts = command(deployment, of_stack=False)
+    scripts.add_argument("stack", metavar="STACK", help="for example prod")
+    scripts.add_argument("folder", metavar="FOLDER", type=Path, help="a checkout of the application")
+    scripts.add_argument("--check", action="store_true", help="write nothing; exit status 2 if any differs")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from components.unit import Unit
     from settings import Settings
 
-# What a release rests on, beside the code itself.
-RESTS_ON = ("host/runner", "release/tool", "release/settings", "release/checkout", "release/env")
+# What a release rests on, beside the code itself; of the ways to read the repository a stack has at most one.
+RESTS_ON = (
+    *("host/runner", "release/tool", "release/settings", "release/checkout", "release/env"),
+    *("release/deploy-key", "release/own-key", "release/token"),
+)
 CODE = "release/code"
 
 
@@ -127,7 +130,7 @@ class _Deploy:
 
     def _require_ready(self, states: Mapping[str, State]) -> str:
         """Returns the commit that runs. Raises OperationError when `up` has to come first."""
-        differing = [name for name in RESTS_ON if not states[name].healthy]
+        differing = [name for name in RESTS_ON if name in states and not states[name].healthy]
         if differing:
             raise OperationError(
                 f"{', '.join(differing)}: not as expected, so nothing was released; "

@@ -4,6 +4,7 @@ from .branches import slug, source_of, stack_of
 from .loading import SettingsError, docker_hosts, load, merged_config, problems_at, stack_file_config
 from .model import Settings, usual_subnet
 from .parts import DockerHost, OwnerMode, Program
+from .repositories import Address, address_of
 from .rules import NAMESPACE, at, laid
 from .secrets import (
     AUTHORITY,
@@ -31,12 +32,14 @@ __all__ = [
     "SECRETS",
     "SECRET_VARIABLES",
     "VARIABLES",
+    "Address",
     "DockerHost",
     "OwnerMode",
     "Program",
     "Secret",
     "Settings",
     "SettingsError",
+    "address_of",
     "at",
     "docker_hosts",
     "laid",

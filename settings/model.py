@@ -138,6 +138,7 @@ class Settings(Part):
     livekit_api_key: SecretValue | None = None
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
+    repository_token: Token | None = None
     docker_private_key: PrivateKey | None = None
     rotation: Rotation | None = None
     branch_seed: SecretValue | None = None

@@ -248,6 +248,9 @@ class Release(Part):
     ref: GitRef = "main"
     known_hosts: list[SingleLine] = Field([], description="lines of ssh-keyscan for the repository's host")
     keep_backups: int = Field(10, ge=1, le=1000, description="1 to 1000")
+    token_user: str = text(
+        r"[A-Za-z0-9._+@-]+", "the user name that belongs to itqan:repositoryToken", "x-access-token"
+    )
 
     @field_validator("repository", mode="before")
     @classmethod
@@ -255,9 +258,9 @@ class Release(Part):
         """A URL stands in plain in configuration, state, messages, and in git's own files on the host."""
         if re.match(r"https?://[^/]*@|ssh://[^/@]*:[^/@]*@", str(repository)):
             raise ValueError(
-                "(a URL with a password or token in it): allowed: the URL without it, such as "
-                "git@host:owner/name.git, and a key that reads the repository as a secret: "
-                "pulumi config set --secret itqan:deployKey <FILE; the token was in plain sight: revoke it"
+                "(a URL with a password or token in it): allowed: the URL without it; the token was in plain "
+                "sight, so revoke it, and store a new one as a secret: "
+                "pulumi config set --secret itqan:repositoryToken (or git@host:owner/name.git and a key)"
             )
         return repository
 

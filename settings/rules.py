@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .repositories import address_of
 from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
 
 NAMESPACE = "itqan"
@@ -24,6 +25,7 @@ def broken_rules(config: Mapping[str, Any]) -> list[str]:
         *_observer_rules(config),
         *_authority_rules(config),
         *_docker_rules(config),
+        *_repository_rules(config),
     ]
 
 
@@ -161,6 +163,30 @@ def _docker_rules(config: Mapping[str, Any]) -> list[str]:
         problems.append(
             f"pulumi config set --secret {NAMESPACE}:dockerPrivateKey    # logs in on {chosen}; "
             "or let ./itqan branch up make one"
+        )
+    return problems
+
+
+def _repository_rules(config: Mapping[str, Any]) -> list[str]:
+    """A git server is known before it is asked; a token is for HTTPS, a key for SSH."""
+    repository = at(config, "release.repository")
+    if not isinstance(repository, str):
+        return []
+    problems, address = [], address_of(repository)
+    if address.way == "ssh" and not at(config, "release.knownHosts"):
+        name = address.known_name
+        problems.append(
+            _line(
+                "release.knownHosts",
+                f"missing; allowed: the host keys of {address.server}, such as `{name} ssh-ed25519 AAAA…`; "
+                f"{address.host_keys}; then: pulumi config set --path '{NAMESPACE}:release.knownHosts[0]' "
+                f"'{name} ssh-ed25519 AAAA…'",
+            )
+        )
+    if config.get("repositoryToken") and address.way != "https":
+        problems.append(
+            f"{NAMESPACE}:repositoryToken: is for a repository at https://…, and {repository} is none; "
+            f"take it away: pulumi config rm {NAMESPACE}:repositoryToken"
         )
     return problems
 

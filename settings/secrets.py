@@ -137,6 +137,7 @@ SECRETS: dict[str, Secret] = {
     "livekitApiKey": Secret("LIVEKIT_API_KEY", HOST),
     "livekitApiSecret": Secret("LIVEKIT_API_SECRET", HOST),
     "deployKey": Secret("private SSH key that reads the release's repository", NOWHERE),
+    "repositoryToken": Secret("token that reads the release's repository over HTTPS", NOWHERE),
     DOCKER_KEY: Secret(
         "private SSH key that logs in on the hosts of itqan:staging.docker (OpenSSH format)",
         NOWHERE,

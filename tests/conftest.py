@@ -28,14 +28,18 @@ KEYS = (
     "tsigSecret",
 )
 OBSERVER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl pipeline"
-UNDOCUMENTED = ("previousAppKeys", "redisPassword")  # only where a variant has them
+UNDOCUMENTED = ("previousAppKeys", "redisPassword", "repositoryToken")  # only where a variant has them
 
 # What a stack's own configuration has beyond the shipped file, so that it loads without a network.
 OWN: dict[str, dict[str, Any]] = {
     "prod": {
         "id": "i0123456789abcdef",
         "connection": {"host": "72.62.92.156", "port": 22, "user": "deploy", "hostKey": HOST_KEY},
-        "release": {"repository": "git@github.com:itqan/itqan-platform.git", "ref": COMMIT},
+        "release": {
+            "repository": "git@github.com:itqan/itqan-platform.git",
+            "ref": COMMIT,
+            "knownHosts": [f"github.com {HOST_KEY}"],
+        },
     },
     "staging": {},
 }
@@ -75,6 +79,18 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "prod-rotating-app-key": (
         "prod",
         {"previousAppKeys": "geheim-older", "rotation": {"of": "app-key", "pending": "geheim-next"}},
+    ),
+    "prod-own-key": ("prod", {"deployKey": None}),
+    "prod-token": (
+        "prod",
+        {
+            "deployKey": None,
+            "repositoryToken": "geheim-token",
+            "release": {
+                "repository": "https://git.test:8443/itqan/platform.git",
+                "tokenUser": "gitlab+deploy-1",
+            },
+        },
     ),
     "prod-redis-password": ("prod", {"redisPassword": "geheim-redis"}),
     "staging-first-redis-password": (

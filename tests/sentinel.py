@@ -20,6 +20,7 @@ KNOW = {
     "/etc/letsencrypt/rfc2136.ini",
     "/etc/ssh/ssh_host_ed25519_key",
     "/home/deploy/.ssh/itqan_deploy",
+    "/etc/itqan/repository.token",
 }
 # What every browser is given and asks for (Pusher's protocol, /app/KEY), so that nginx logs it.
 IN_ADDRESSES = {"reverbAppKey"}

@@ -536,3 +536,22 @@ open_redis() {
 }
 redis_speaks() { redis-cli -h "$1" -p "$2" ping | grep -qE '^(PONG|NOAUTH)'; }
 redis_is_open() { [ "$(redis-cli -h "$1" -p "$2" ping)" = PONG ]; }
+
+# place_deployment ROOT PATH OWNER:GROUP MODE <CONTENT: a file for whoever deploys by hand, out of sight of `git status`; one
+# that the repository tracks is its own: to write over it would be a local change
+place_deployment() {
+    local root=$1 path=$2 owner=$3 mode=$4 folder exclude=$1/.git/info/exclude
+    if [ -n "$(tracked_of "$root" "$path")" ]; then
+        cat >/dev/null
+        return
+    fi
+    for folder in deployment "$(dirname "$path")"; do
+        if ! [ -d "$root/$folder" ]; then ensure_directory "$root/$folder" "$owner" "$mode"; fi
+    done
+    if ! grep -qsxF "/$path" "$exclude"; then
+        mkdir -p "$root/.git/info"
+        printf '/%s\n' "$path" >>"$exclude"
+        chown --reference="$root/.git/config" "$root/.git/info" "$exclude"
+    fi
+    place "$root/$path" "$owner" "$mode"
+}

@@ -590,6 +590,73 @@ probe_checkout() {
     printf 'checkout %s fileMode %s\n' "$1" "$(git config -f "$1/.git/config" core.fileMode 2>/dev/null || echo true)"
 }
 
+# probe_git_settings PATH NAME…: settings of a checkout's own configuration, each with its values
+probe_git_settings() {
+    local root=$1 name value
+    shift
+    for name; do
+        while IFS= read -r value; do printf 'checkout %s %s=%s\n' "$root" "$name" "$value"; done \
+            < <(git config -f "$root/.git/config" --get-all "$name" 2>/dev/null || echo absent)
+    done
+}
+
+# key_is_whole PATH: whether a private SSH key can be read, and the public one beside it is its own
+key_is_whole() { [ -s "$1" ] && [ "$(ssh-keygen -y -P '' -f "$1" 2>/dev/null | cut -d' ' -f1,2)" = "$(cut -d' ' -f1,2 "$1.pub" 2>/dev/null)" ]; }
+
+# probe_key PATH: owner and mode of a private SSH key, and whether it is one
+probe_key() {
+    if ! [ -e "$1" ]; then
+        printf 'key %s absent\n' "$1"
+    else
+        printf 'key %s %s %s\n' "$1" "$(stat -c '%U:%G %a' "$1")" "$(if key_is_whole "$1"; then echo whole; else echo damaged; fi)"
+    fi
+}
+
+# unlike_rendered ROOT PATH=DIGEST…: the paths whose file has none of the digests that are given for it
+unlike_rendered() {
+    local root=$1 pair
+    shift
+    (cd "$root" && for pair; do printf '%s  %s\n' "${pair#*=}" "${pair%%=*}"; done | sha256sum -c) 2>/dev/null \
+        | awk -F ': ' '{right[$1] += $2 == "OK"} END {for (path in right) if (!right[path]) print path}' | LC_ALL=C sort
+}
+
+# tracked_of ROOT PATH…: those that git tracks
+tracked_of() { release_git "$1" ls-files -- "${@:2}" 2>/dev/null; }
+
+# probe_deployment ROOT PATH=DIGEST…: the files for whoever deploys by hand, but for those that are the repository's own
+probe_deployment() {
+    local unlike=() own wrong=''
+    mapfile -t unlike < <(unlike_rendered "$@")
+    if ((${#unlike[@]})); then
+        own=$(tracked_of "$1" "${unlike[@]}")
+        wrong=$(printf '%s\n' "${unlike[@]}" | { grep -vxF -- "${own:-none}" || true; } | paste -sd ' ')
+    fi
+    if ! [ -d "$1" ]; then
+        printf 'deployment absent\n'
+    elif [ -n "$wrong" ]; then
+        printf 'deployment differs: %s\n' "$wrong"
+    else
+        printf 'deployment as rendered\n'
+    fi
+}
+
+# probe_tracked_deployment ROOT PATH=DIGEST…: those of them that are the repository's own and other ones; a script that is
+# no way to itqan-release takes no lock
+probe_tracked_deployment() {
+    local root=$1 unlike=() path
+    mapfile -t unlike < <(unlike_rendered "$@")
+    if ! ((${#unlike[@]})); then return; fi
+    tracked_of "$root" "${unlike[@]}" | while IFS= read -r path; do
+        if [[ $path = *.sh ]] && ! grep -qs itqan-release "$root/$path"; then printf 'unlocked %s\n' "$path"; else printf 'differs %s\n' "$path"; fi
+    done
+}
+
+# probe_running ROOT LOG: the commit that is checked out, and the newest lines of the log of releases
+probe_running() {
+    printf 'running %s\n' "$(release_git "$1" rev-parse -q --verify HEAD 2>/dev/null)"
+    tail -n 20 "$2" 2>/dev/null
+}
+
 # Digests of what dependencies and assets are made from; kept beside what was made
 
 # release_git FOLDER WORD…: git as the folder's owner, whom it trusts (safe.directory on the command line counts

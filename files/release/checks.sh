@@ -33,6 +33,7 @@ check_wanted() {
     if deploy_git cat-file -e "$1:.env" 2>/dev/null; then
         refuse "commit $1 has a file .env, which would replace this host's: take it out of the repository; its secrets were in plain sight"
     fi
+    check_contents "$1"
     check_files_in_the_way "$1"
     check_platform "$1"
     check_database
@@ -47,6 +48,7 @@ check_files_in_the_way() {
     local path found=''
     while IFS= read -r -d '' path; do
         if ! [ -e "$ROOT/$path" ] && ! [ -L "$ROOT/$path" ]; then continue; fi
+        if is_rendered "$path"; then continue; fi
         if [ "$(deploy_git hash-object -- "$path" 2>/dev/null)" = "$(deploy_git rev-parse -q --verify "$1:$path")" ]; then continue; fi
         found+=$'\n'"$path"
     done < <(added_by "$1")
@@ -54,6 +56,8 @@ check_files_in_the_way() {
         refuse "$ROOT has files that are in no commit here, and commit ${1:0:12} brings others of their names; move them away first:$found"
     fi
 }
+# is_rendered PATH: whether it is a file for whoever deploys by hand that this stack wrote (place_deployment)
+is_rendered() { [[ $1 = deployment/* ]] && grep -qs '^[#;] managed by itqan' "$ROOT/$1"; }
 # added_by COMMIT: the paths that it has and the checkout does not, each ended by a zero byte
 added_by() {
     if deploy_git rev-parse -q --verify HEAD >/dev/null; then

@@ -50,7 +50,8 @@ clone() {
     if ! deploy_git rev-parse -q --git-dir >/dev/null 2>&1 || ! [ -s "$ROOT/.git/config" ]; then as "$DEPLOY_USER" git init -q "$ROOT"; fi
     deploy_git config remote.origin.url "$REPOSITORY"
     if ! deploy_git config remote.origin.fetch >/dev/null; then deploy_git config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'; fi
-    if ! deploy_git rev-parse -q --verify HEAD >/dev/null; then deploy_git fetch -q --tags origin; fi
+    set_access
+    if ! deploy_git rev-parse -q --verify HEAD >/dev/null; then ask_repository fetch -q --tags origin; fi
     # the document's chmod -R 755 would otherwise mark every file as modified, and every later pull would refuse
     deploy_git config core.fileMode false
 }
@@ -59,7 +60,7 @@ clone() {
 fetch_commit() {
     step 3 "fetch $1"
     if deploy_git cat-file -e "$2^{commit}" 2>/dev/null; then return; fi
-    deploy_git fetch -q --tags origin
+    ask_repository fetch -q --tags origin
     if ! deploy_git cat-file -e "$2^{commit}" && ! deploy_git fetch -q origin "$2"; then
         refuse "commit $2 is no longer in the repository: $1 was pushed anew, or that commit is of no branch and no tag"
     fi

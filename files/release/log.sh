@@ -21,7 +21,7 @@ caller_words() {
         if [ -n "$address" ]; then break; fi
         pid=$(awk '/^PPid:/ {print $2}' "/proc/$pid/status" 2>/dev/null || echo 0)
     done
-    printf '%s%s\n' "${SUDO_USER:-$(id -un)}" "${address:+ from $address}"
+    printf '%s%s%s\n' "${SUDO_USER:-$(id -un)}" "${address:+ from $address}" "${BY_HAND:+, by hand}"
 }
 
 # log_release RESULT [STEP]: RESULT is `released`, or what became of it. A log that cannot be written is no reason to take a

@@ -1,10 +1,12 @@
 # itqan-release: the release of the application, step by step as the server's document has it.
 #   import PATH BRANCH   <stream   a bare repository from the input of git fast-import
+#   key                            a key that reads the repository, made here
 #   clone                          the application's folder as a checkout of REPOSITORY
 #   deploy REF COMMIT [OPTION…]    the nine steps, or quickly; only what changed is installed and built again
 #       --quick, --full            which of the two, instead of what the differences say
 #       --skip-npm                 the assets that are there are right
 #       --fresh                    DANGER: all tables are dropped and made anew; refused in production
+#   pull [OPTION…]                 by hand: the newest commit of the ref that the stack asks for
 #   variables                      a digest of what .env says
 #   seed                           the application's seeds, where a copy's new database waits for them
 #   cache                          cache configuration and routes anew; workers restart
@@ -114,17 +116,19 @@ RELEASES=/var/log/itqan/releases.jsonl
 UNDO=$ROOT/.git/itqan-undo
 # EXIT and not ERR: a trap for ERR does not see what fails inside a function
 trap 'end_of_run $?' EXIT
-exec 8>/run/lock/itqan-release-tool.lock
-if ! flock -w 900 8; then refuse "another release runs"; fi
+if [ "${1-}" = pull ]; then outlive "$@"; fi
+take_lock
 case ${1-} in
     import) import "$2" "$3" ;;
+    key) key ;;
     clone) clone ;;
     deploy) deploy "${@:2}" ;;
+    pull) pull "${@:2}" ;;
     seed) seed ;;
     cache) cache ;;
     variables) variables ;;
     permissions) permissions_step ;;
     restore) restore "$2" ;;
     accept) accept ;;
-    *) refuse "usage: itqan-release import|clone|deploy|seed|variables|cache|permissions|restore|accept" ;;
+    *) refuse "usage: itqan-release import|key|clone|deploy|pull|seed|variables|cache|permissions|restore|accept" ;;
 esac

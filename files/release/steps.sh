@@ -1,7 +1,7 @@
 # What every step of a release uses: the users that it runs as, its name, marks for what was begun.
 
 artisan() { (cd "$ROOT" && as "$WEB_USER" "$PHP" artisan "$@") >&2; }
-deploy_git() { as "$DEPLOY_USER" env GIT_SSH_COMMAND="$SSH_COMMAND" git -C "$ROOT" "$@"; }
+deploy_git() { as "$DEPLOY_USER" env GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="$SSH_COMMAND" git -C "$ROOT" "$@"; }
 installed() { [ -e "$ROOT/vendor/autoload.php" ]; }
 
 # step NUMBER TEXT: named when it fails

@@ -22,7 +22,10 @@ from .texts import closing, marker, publish
 # What a shipped stack has only once `init` has run; a fork may see none of it, or the same on both sides.
 STAND_INS: Mapping[str, Any] = {
     "id": "stand-in",
-    "release": {"repository": "ssh://stand.in/repository.git"},
+    "release": {
+        "repository": "ssh://stand.in/repository.git",
+        "knownHosts": ["stand.in ssh-ed25519 AAAA"],
+    },
 }
 COMMIT = "0" * 40
 # Secrets that a stack needs because of a setting.

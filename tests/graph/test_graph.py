@@ -243,6 +243,15 @@ def test_outputs(either: Program) -> None:
     assert {entry["healed"] for entry in outputs["ledger"].values()} == {0}
 
 
+def test_the_key_that_the_host_made_is_told_with_its_place(run: Run) -> None:
+    program = run("prod", observe=False, deployKey=None)
+    assert program.outputs["deployKey"] == {
+        "publicKey": "answer of release-own-key",
+        "place": "https://github.com/itqan/itqan-platform/settings/keys",
+    }
+    assert "release-deploy-key" not in program.commands
+
+
 def test_outputs_of_a_copy(copy: Program, staging: Settings) -> None:
     assert copy.outputs["url"] == "https://itqan.test"
     assert copy.outputs["container"] == "itqan-staging-server"

@@ -17,8 +17,10 @@ import pytest
 from components.findings import (
     CONFERENCE,
     DEBUG,
+    DEPLOYMENT,
     FIREWALL,
     PROCESSES,
+    RUNNING,
     VERSIONS,
     WITHHELD,
     Finding,
@@ -156,10 +158,18 @@ class TestFindings:
 
     def test_probes_answer_on_a_foreign_host_and_expect_nothing(self, prod: Settings) -> None:
         asked = [unit for unit in probes(prod) if unit.name != CONFERENCE]  # asks a name server
-        assert [unit.name for unit in asked] == [VERSIONS, WITHHELD, FIREWALL, PROCESSES, DEBUG]
+        assert [unit.name for unit in asked] == [
+            VERSIONS,
+            WITHHELD,
+            FIREWALL,
+            PROCESSES,
+            DEBUG,
+            DEPLOYMENT,
+            RUNNING,
+        ]
         done = subprocess.run(["bash"], input=script(asked).encode(), capture_output=True, check=True)
         assert done.stderr == b""
-        assert len(parse(done.stdout, asked)) == 5
+        assert len(parse(done.stdout, asked)) == 7
 
     def test_a_record_of_the_stack_is_asked_for_once(self, staging: Settings) -> None:
         assert CONFERENCE not in [unit.name for unit in probes(staging)]

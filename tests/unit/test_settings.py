@@ -82,9 +82,32 @@ def problems(config: dict[str, Any], root: Path, stack: str = "prod") -> list[st
         ({"database": {"port": 65536}}, "itqan:database.port: 65536: allowed: a port, 1 to 65535"),
         (
             {"release": {"repository": "https://" + "itqan:ghp_x@git.test/itqan.git"}},
-            "itqan:release.repository: (a URL with a password or token in it): allowed: the URL without it, "
-            "such as git@host:owner/name.git, and a key that reads the repository as a secret: "
-            "pulumi config set --secret itqan:deployKey <FILE; the token was in plain sight: revoke it",
+            "itqan:release.repository: (a URL with a password or token in it): allowed: the URL without it; "
+            "the token was in plain sight, so revoke it, and store a new one as a secret: "
+            "pulumi config set --secret itqan:repositoryToken (or git@host:owner/name.git and a key)",
+        ),
+        (
+            {"release": {"repository": "ssh://git@git.test:2222/a.git", "knownHosts": []}},
+            "itqan:release.knownHosts: missing; allowed: the host keys of git.test, such as `[git.test]:2222 "
+            "ssh-ed25519 AAAA…`; `ssh-keyscan -p 2222 git.test` shows them, to be compared with what its "
+            "owner says; then: pulumi config set --path 'itqan:release.knownHosts[0]' '[git.test]:2222 "
+            "ssh-ed25519 AAAA…'",
+        ),
+        (
+            {"release": {"knownHosts": []}},
+            "itqan:release.knownHosts: missing; allowed: the host keys of github.com, such as `github.com "
+            "ssh-ed25519 AAAA…`; github.com publishes them at https://api.github.com/meta (ssh_keys); then: "
+            "pulumi config set --path 'itqan:release.knownHosts[0]' 'github.com ssh-ed25519 AAAA…'",
+        ),
+        (
+            {"repositoryToken": "geheim"},
+            "itqan:repositoryToken: is for a repository at https://…, and "
+            "git@github.com:itqan/itqan-platform.git is none; take it away: pulumi config rm "
+            "itqan:repositoryToken",
+        ),
+        (
+            {"release": {"tokenUser": "a:b"}},
+            "itqan:release.tokenUser: 'a:b': allowed: the user name that belongs to itqan:repositoryToken",
         ),
         (
             {"redisPassword": "geheim", "environmentSecrets": {"REDIS_PASSWORD": "geheim"}},

@@ -254,6 +254,7 @@ def test_files_end_in_a_newline_and_say_who_wrote_them(any_units: list[Unit]) ->
     foreign = {
         "host/authorized-keys",
         "release/deploy-key",
+        "release/token",
         "certificates/authority",
         "host/runner",
         "release/tool",
@@ -290,6 +291,7 @@ def test_strict_changes_exactly_the_traps(prod: Settings, strict: Settings, unit
     documented, recommended = units_of(prod), units_of(strict)
     assert {name for name in documented if documented[name] != recommended[name]} == {
         "nginx/site",
+        "release/deployment",
         "release/env",
         "supervisor/reverb",
     }

@@ -80,8 +80,9 @@ ln -sf ../sites-available/itqan-platform /etc/nginx/sites-enabled/itqan-platform
 rm -f /etc/nginx/sites-enabled/default
 nginx -t -q
 systemctl reload nginx
-cp $root/deployment/supervisor/itqan-worker.conf /etc/supervisor/conf.d/
-cp $root/deployment/supervisor/itqan-reverb.conf /etc/supervisor/conf.d/reverb.conf
+by_hand="1d; /^environment=/d; s|^command=php artisan|command=php $root/artisan|"
+sed "$by_hand" $root/deployment/supervisor/itqan-worker.conf >/etc/supervisor/conf.d/itqan-worker.conf
+sed "$by_hand" $root/deployment/supervisor/itqan-reverb.conf >/etc/supervisor/conf.d/reverb.conf
 supervisorctl update >/dev/null
 echo '* * * * * cd /var/www/itqan-platform && php artisan schedule:run >> /dev/null 2>&1' | crontab -u deploy -
 
