@@ -23,6 +23,8 @@ from .steps import Steps
 # Exit statuses that scripts can rely on.
 AS_EXPECTED, FAILED, DIFFERENT = 0, 1, 2
 INTERRUPTED = 130
+# Of `logs`, those of every stack (components/logs.py, which is not loaded for each command line).
+SOURCES = ("app", "worker", "reverb", "nginx", "php", "mysql", "redis", "supervisor", "release")
 # Seconds between the beginnings of two looks of `health --watch`.
 WATCH_PERIOD = 5.0
 
@@ -30,7 +32,22 @@ Command = Callable[[argparse.Namespace], int]
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are ours: argparse's exit status 2 means `differences found` here."""
+    """An ArgumentParser whose errors are ours: argparse's exit status 2 means `differences found` here.
+
+    With `mixed`, options may stand between the words of a list: argparse takes a list to end at the first option.
+    """
+
+    mixed = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """As argparse has it, which comes back here for each half of what is mixed."""
+        if not self.mixed:
+            return super().parse_known_args(args, namespace)
+        self.mixed = False
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.mixed = True
 
     def error(self, message: str) -> NoReturn:
         """Raises OperationError with the message and the line that helps."""
@@ -181,6 +198,14 @@ def releases(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def logs(arguments: argparse.Namespace) -> int:
+    """Show what a stack's programs wrote, merged by time; changes nothing"""
+    from .logs import show_logs
+
+    show_logs(arguments.stack, arguments.sources, arguments.since, arguments.grep, follow=arguments.follow)
+    return AS_EXPECTED
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -225,8 +250,8 @@ def command_line() -> Parser:
     parser = Parser(prog="itqan", description="The Itqan server as units: copies on Docker, and production.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(run: Command, *, of_stack: bool = True) -> argparse.ArgumentParser:
-        added = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+    def command(run: Command, *, of_stack: bool = True) -> Parser:
+        added: Parser = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
         added.set_defaults(run=run)
         if of_stack:
             default = os.environ.get("PULUMI_STACK") or STAGING
@@ -268,6 +293,7 @@ def command_line() -> Parser:
     log = command(releases, of_stack=False)
     log.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or STAGING, metavar="STACK")
     log.add_argument("--json", action="store_true", help="all of them, as one JSON object")
+    _logs_options(command(logs, of_stack=False))
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -347,6 +373,19 @@ def _deploy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-npm", dest="options", action="append_const", const="--skip-npm", help=text)
     text = "DANGER: drops all tables; only for copies, asks for the database's name"
     parser.add_argument("--fresh", dest="options", action="append_const", const="--fresh", help=text)
+
+
+def _logs_options(parser: Parser) -> None:
+    parser.mixed = True
+    parser.add_argument("stack", metavar="STACK", help="for example prod")
+    text = f"any of {', '.join(SOURCES)}, and each further program of Supervisor's (default: all)"
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help=text)
+    text = "and what is written from now on, until it is interrupted"
+    parser.add_argument("-f", "--follow", action="store_true", help=text)
+    text = "10m, 2h, 3d, 14:30, 2026-11-29, '2026-11-29 14:30' (default: the last entries)"
+    parser.add_argument("--since", metavar="TIME", help=text)
+    text = "only entries that match, stack traces and all: a regular expression of Python's"
+    parser.add_argument("--grep", metavar="EXPRESSION", help=text)
 
 
 def _confirm(stack: str, yes: bool) -> None:
