@@ -34,7 +34,7 @@ Command = Callable[[argparse.Namespace], int]
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are ours: argparse's exit status 2 means `differences found` here.
 
-    With `mixed`, options may stand between the words of a list: argparse takes a list to end at the first option.
+    With `mixed`, options may stand between the words of a list: argparse ends a list at the first option.
     """
 
     mixed = False
@@ -206,6 +206,34 @@ def logs(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def shell(arguments: argparse.Namespace) -> int:
+    """Open a login shell of the deploy user in the application's folder, or run one command there"""
+    from .session import open_session
+
+    open_session(arguments.stack, "shell", arguments.words)
+
+
+def artisan(arguments: argparse.Namespace) -> int:
+    """Run artisan as the web user, with the arguments as they are"""
+    from .session import open_session
+
+    open_session(arguments.stack, "artisan", arguments.words)
+
+
+def mysql(arguments: argparse.Namespace) -> int:
+    """Open the database's client with the application's account"""
+    from .session import open_session
+
+    open_session(arguments.stack, "mysql", arguments.words)
+
+
+def redis(arguments: argparse.Namespace) -> int:
+    """Open Redis' client, logged in"""
+    from .session import open_session
+
+    open_session(arguments.stack, "redis", arguments.words)
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -294,6 +322,10 @@ def command_line() -> Parser:
     log.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or STAGING, metavar="STACK")
     log.add_argument("--json", action="store_true", help="all of them, as one JSON object")
     _logs_options(command(logs, of_stack=False))
+    _session_words(command(shell, of_stack=False), "[COMMAND…]")
+    _session_words(command(artisan, of_stack=False), "[ARGUMENT…]")
+    _session_words(command(mysql, of_stack=False), "[ARGUMENT…]")
+    _session_words(command(redis, of_stack=False), "[ARGUMENT…]")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -386,6 +418,12 @@ def _logs_options(parser: Parser) -> None:
     parser.add_argument("--since", metavar="TIME", help=text)
     text = "only entries that match, stack traces and all: a regular expression of Python's"
     parser.add_argument("--grep", metavar="EXPRESSION", help=text)
+
+
+def _session_words(parser: Parser, words: str) -> None:
+    parser.add_argument("stack", metavar="STACK", help="for example prod")
+    text = "passed on as they are, options too"
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar=words, help=text)
 
 
 def _confirm(stack: str, yes: bool) -> None:

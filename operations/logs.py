@@ -38,10 +38,10 @@ TIMES = "10m, 2h, 3d (back from now), 14:30 (today), 2026-11-29, '2026-11-29 14:
 def show_logs(name: str, wanted: Sequence[str], since: str | None, grep: str | None, *, follow: bool) -> None:
     """Prints what a stack's programs wrote.
 
-    Arguments: `wanted`, sources (components/logs.py); none: all. `since`, a moment (see `moment`); None:
+    Arguments: `wanted`, sources (components/logs.py); none: all. `since`, as of `moment`; None:
     the last entries. `grep`, a regular expression for whole entries. `follow`: until it is interrupted.
-    Raises ConfigurationError, OperationError for a source, a time or an expression that is none, or a host out
-    of reach.
+    Raises ConfigurationError, OperationError for a source, a time or an expression that is none, or a host
+    out of reach.
     """
     ago, at = moment(since) if since is not None else (None, None)
     if grep is not None:
