@@ -15,6 +15,7 @@ from typing import NoReturn
 from .branch_cli import add_branch_commands, add_trace_option
 from .ci.cli import add_ci_commands
 from .errors import OperationError
+from .examples import illustrate
 from .machine import ready_engine
 from .questions import QUESTIONS
 from .stack import PRODUCTION, STAGING, ready_stack
@@ -265,6 +266,23 @@ def env(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def completion(arguments: argparse.Namespace) -> int:
+    """Print what makes bash or zsh complete commands, options, stacks and the sources of logs"""
+    from .completion import completion as script
+
+    print(script(command_line(), arguments.shell, SOURCES))
+    return AS_EXPECTED
+
+
+def reference(_: argparse.Namespace) -> int:
+    """Print the reference of all commands as Markdown"""
+    from .reference import reference as made
+
+    os.environ.pop("PULUMI_STACK", None)  # defaults are those of everybody
+    print(made(command_line()))
+    return AS_EXPECTED
+
+
 def test(arguments: argparse.Namespace) -> int:
     """Run the tests: all tiers but soak and parity, or those that are named"""
     from .tiers import run_tests
@@ -333,8 +351,11 @@ def command_line() -> Parser:
     command(env)
     add_branch_commands(commands)
     add_ci_commands(commands)
+    command(completion, of_stack=False).add_argument("shell", choices=("bash", "zsh"))
+    command(reference, of_stack=False)
     words = command(test, of_stack=False)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
+    illustrate(parser)
     return parser
 
 
