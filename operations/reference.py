@@ -11,8 +11,8 @@ HEAD = """# All commands
 
 Made by `./itqan reference >docs/commands.md` from the commands themselves; a test compares the two.
 
-`./itqan COMMAND --help` says the same in a terminal. Exit status: 0 as expected, 1 failed, 2 something differs
-or is missing, 130 interrupted; a session (`shell`, `artisan`, `mysql`, `redis`) has that of the program there.
+`./itqan COMMAND --help` says the same in a terminal. Exit status: 0 as expected, 1 failed, 2 something is
+different or missing, 130 interrupted. `shell`, `artisan`, `mysql` and `redis` have that of their program.
 Without `--stack`, the stack is the one that `PULUMI_STACK` names, else `staging`.
 """
 

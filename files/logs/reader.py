@@ -373,11 +373,11 @@ class Log:
         return low
 
     def _time_after(self, file: int, at: int) -> float | None:
-        block = os.pread(file, WINDOW, at)
-        for line in block.split(b"\n")[1:-1]:
-            found = moment(self.form, line[:LINE].decode(errors="replace"), self.asked.application)
-            if found:
-                return found[0]
+        for size in (LINE, WINDOW):
+            for line in os.pread(file, size, at).split(b"\n")[1:-1]:
+                found = moment(self.form, line[:LINE].decode(errors="replace"), self.asked.application)
+                if found:
+                    return found[0]
         return None
 
     # -- what is written from now on
