@@ -36,8 +36,10 @@ note_session() {
 
 shell() {
     cd "$ROOT"
-    # a prompt that is set by .bashrc would replace PS1
-    PROMPT_COMMAND="PS1='$(marked '\[' '\]' " $name ") \u@\h:\w\\$ '"
+    # evaluated before each prompt: one that .bashrc sets would replace PS1 itself
+    # shellcheck disable=SC2089
+    printf -v PROMPT_COMMAND "PS1='%s %s '" "$(marked '\[' '\]' " $name ")" '\u@\h:\w\$'
+    # shellcheck disable=SC2090
     export PROMPT_COMMAND
     if (($#)); then
         # shellcheck disable=SC2016 # the inner shell's own words

@@ -25,6 +25,7 @@ PARTS = [
     "Nginx",
     "Supervisor",
     "Cron",
+    "Logrotate",
 ]
 
 # A section of the document, and the units that stand for it.
