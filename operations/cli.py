@@ -207,6 +207,26 @@ def logs(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def graph(arguments: argparse.Namespace) -> int:
+    """Draw a stack's units by their parts, in their order, with their state; exit status 2 if any differs"""
+    from .audit import audit_stack
+    from .graph import graph as drawn
+
+    found = audit_stack(arguments.stack, Steps())
+    _write_or_print(arguments.svg, drawn(found), "--svg")
+    return DIFFERENT if found.failed else AS_EXPECTED
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Put all that is known of a stack on one page; exit status 2 if anything is not good"""
+    from .overview import whole_of
+    from .pages import report_page
+
+    found = whole_of(arguments.stack, arguments.beside, Steps())
+    _write_or_print(arguments.html, report_page(found), "--html")
+    return DIFFERENT if found.failed else AS_EXPECTED
+
+
 def shell(arguments: argparse.Namespace) -> int:
     """Open a login shell of the deploy user in the application's folder, or run one command there"""
     from .session import open_session
@@ -340,6 +360,14 @@ def command_line() -> Parser:
     log.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or STAGING, metavar="STACK")
     log.add_argument("--json", action="store_true", help="all of them, as one JSON object")
     _logs_options(command(logs, of_stack=False))
+    picture = command(graph, of_stack=False)
+    picture.add_argument("stack", metavar="STACK", help="for example prod")
+    picture.add_argument("--svg", metavar="FILE", type=Path, help="where to (default: standard output)")
+    whole = command(report, of_stack=False)
+    whole.add_argument("stack", metavar="STACK", help="for example prod")
+    text = "what it is compared with (default: prod, or for that staging, if it can be)"
+    whole.add_argument("--beside", metavar="STACK", help=text)
+    whole.add_argument("--html", metavar="FILE", type=Path, help="where to (default: standard output)")
     _session_words(command(shell, of_stack=False), "[COMMAND…]")
     _session_words(command(artisan, of_stack=False), "[ARGUMENT…]")
     _session_words(command(mysql, of_stack=False), "[ARGUMENT…]")
@@ -388,11 +416,18 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, option: str = "--html") -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OperationError(f"--html {path}: cannot be written: {error.strerror}") from None
+        raise OperationError(f"{option} {path}: cannot be written: {error.strerror}") from None
+
+
+def _write_or_print(path: Path | None, text: str, option: str) -> None:
+    if path:
+        _write(path, text, option)
+    else:
+        print(text)
 
 
 def _init_options(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ _itqan_complete_stacks() {{ compadd -- ${{(f)"$(_itqan_stacks)"}} }}
 _itqan_complete_sources() {{ compadd -- {sources} }}
 """,
 }
-OF_STACKS = ("stack", "first", "second", "extends")
+OF_STACKS = ("stack", "first", "second", "extends", "beside")
 
 
 def completion(parser: argparse.ArgumentParser, shell: str, sources: tuple[str, ...]) -> str:

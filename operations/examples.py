@@ -48,6 +48,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("./itqan logs prod --since 10m", "everything of the last ten minutes"),
         ("./itqan logs prod app nginx --since 2h --grep 'SQLSTATE|upstream'", "whole entries that match"),
     ),
+    "graph": (("./itqan graph prod --svg prod.svg", "a picture that a browser opens"),),
+    "report": (("./itqan report prod --html prod.html", "one file, to be sent or kept"),),
     "shell": (
         ("./itqan shell prod", "as the deploy user, in the application's folder"),
         ("./itqan shell staging -- git log -1", "one command"),

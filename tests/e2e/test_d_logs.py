@@ -39,7 +39,8 @@ def done_lines(copy: Copy) -> int:
 @contextmanager
 def follower(copy: Copy, *words: str) -> Iterator[subprocess.Popen[str]]:
     """`./itqan logs -f`, which is interrupted at the end, and leaves nothing on the host."""
-    command = [str(ROOT / "itqan"), "logs", copy.stack, "-f", *words]
+    # what is started in the background of a script inherits that SIGINT is ignored
+    command = ["env", "--default-signal=INT", str(ROOT / "itqan"), "logs", copy.stack, "-f", *words]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         yield process

@@ -49,17 +49,18 @@ def test_the_applications_logs_stay_the_web_users(prod_units: dict[str, Unit]) -
 
 def test_what_rollback_reads_is_rotated_by_size_alone(prod_units: dict[str, Unit]) -> None:
     rules = blocks(prod_units["logrotate/logs"])["/var/log/itqan/*.jsonl"]
-    assert "size 10M" in rules
+    assert {"size 10M", "rotate 4", "notifempty"} <= set(rules)
     assert not {"daily", "dateext", "compress"} & set(rules)
 
 
-def test_the_log_of_releases_is_read_with_the_one_before_it(tmp_path: Path) -> None:
+def test_the_log_of_releases_is_read_with_those_before_it(tmp_path: Path) -> None:
     log = tmp_path / "releases.jsonl"
+    (tmp_path / "releases.jsonl.4").write_text("oldest\n")
     (tmp_path / "releases.jsonl.1").write_text("old\n")
     log.write_text("new\n")
     script = f"{text('host/probes.sh')}\nprobe_releases {log}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "old\nnew\n"
+    assert done.stdout == "oldest\nold\nnew\n"
 
 
 def test_the_timer_looks_more_often_than_daily(prod_units: dict[str, Unit]) -> None:
