@@ -197,7 +197,7 @@ def _laid_out(
 
 
 def _ends(points: Sequence[tuple[float, float]], first: _Box, second: _Box) -> list[tuple[float, float]]:
-    """A line from the right side of a box to the left side of another, by the places between that are free."""
+    """A line from the right side of a box to the left side of another, by the free places between."""
     between = [(x, y) for y, x in points[1:-1]]
     return [
         (first.x + first.width, first.xy[0]),

@@ -573,7 +573,7 @@ git_origin() {
 }
 
 # probe_releases FILE: the log of releases as it stands there, with what logrotate has moved away
-probe_releases() { cat "$1".{4..1} "$1" 2>/dev/null; }
+probe_releases() { cat "$1".{4..1} "$1" 2>/dev/null || true; }
 
 # probe_data SCHEMA: whether a database has any table; one of which a dump was loaded only in part says so
 probe_data() {
