@@ -15,6 +15,8 @@ from .release import LOG
 from .render import text
 from .supervisor import programs
 
+READER = "logs/reader.py"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -84,6 +86,24 @@ class Question:
     follow: bool
 
 
+# sudo writes the words of a command to the host's log: the program, which is long, comes on standard input.
+START = """
+import os
+program = b""
+while len(program) < {length}:
+    block = os.read(0, {length} - len(program))
+    if not block:
+        raise SystemExit("itqan: the program was cut short")
+    program += block
+exec(compile(program, "reader", "exec"))
+"""
+
+
+def told(settings: Settings, wanted: Sequence[Source], question: Question) -> str:
+    """What the host gets on standard input: the reader, then the line with the request."""
+    return text(READER) + request(settings, wanted, question)
+
+
 def request(settings: Settings, wanted: Sequence[Source], question: Question) -> str:
     """The line that the reader is told."""
     asked = {
@@ -109,5 +129,5 @@ def request(settings: Settings, wanted: Sequence[Source], question: Question) ->
 
 def command(endpoint: Endpoint) -> str:
     """What starts the reader on a host, as root: some logs are nobody else's to read."""
-    program = ["python3", "-I", "-c", text("logs/reader.py")]
+    program = ["python3", "-I", "-c", START.format(length=len(text(READER).encode()))]
     return shlex.join(["sudo", "-n", *program] if endpoint.sudo else program)

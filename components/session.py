@@ -1,4 +1,4 @@
-"""A session on the host, as it goes over SSH: the program that is sent, and what ssh is told."""
+"""A session on the host, as it goes over SSH: what the host is told to run, and what ssh is told."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from settings import Settings
 
 from .observation import Endpoint
-from .render import text
+from .release import SESSION
 
-PARTS = ("host/base.sh", "host/owner.sh", "release/log.sh", "session/session.sh")
 # Only what the settings say counts: neither the person's own ssh configuration nor their keys.
 SSH_OPTIONS = (
     *("-F", "/dev/null", "-o", "IdentityFile=none"),
@@ -39,17 +38,15 @@ class Session:
     who: str
 
 
-def program() -> str:
-    """What runs on the host, as root."""
-    return "\n".join(text(part) for part in PARTS)
-
-
 def command(settings: Settings, endpoint: Endpoint, session: Session) -> str:
     """What the host's sshd is told to run."""
     redis = (str(settings.redis.host), str(settings.redis.port)) if session.kind == "redis" else ()
     arguments = (settings.owner, settings.stack, session.colour, session.noted, session.who, session.kind)
-    words = ["bash", "-c", program(), "itqan-session", *arguments, *redis, *session.words]
-    return shlex.join(["sudo", "-n", *words] if endpoint.sudo else words)
+    words = [*(["sudo", "-n"] if endpoint.sudo else []), SESSION, *arguments, *redis, *session.words]
+    missing = f"itqan: {SESSION} is not on the host yet; first: ./itqan up --stack {settings.stack}"
+    return (
+        f"if ! [ -x {SESSION} ]; then echo {shlex.quote(missing)} >&2; exit 1; fi; exec {shlex.join(words)}"
+    )
 
 
 def known_hosts(endpoint: Endpoint) -> str:

@@ -138,13 +138,13 @@ def release_words(line: str) -> str:
 
 def _listen(settings: Settings, chosen: Sequence[Source], asked: Question, printer: Printer) -> None:
     from components.keys import UnreadableKey
-    from components.logs import command, request
+    from components.logs import command, told
     from components.observation import Endpoint, Unreachable, listen
 
     try:
         endpoint = Endpoint.of(settings)
-        told = request(settings, chosen, asked)
-        done = asyncio.run(listen(endpoint, command(endpoint), told, printer.answer))
+        words = told(settings, chosen, asked)
+        done = asyncio.run(listen(endpoint, command(endpoint), words, printer.answer))
     except UnreadableKey as error:
         raise ConfigurationError(str(error)) from None
     except Unreachable as error:

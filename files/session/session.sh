@@ -1,6 +1,5 @@
-# A session on the host: a shell, artisan, or a client of the database or of Redis, as the right user; sent with each session,
-# after base.sh, owner.sh and the release's log.sh, and run as root.
-#   OWNER NAME COLOUR WHAT WHO KIND [ARGUMENT…]
+# itqan-session OWNER NAME COLOUR WHAT WHO KIND [ARGUMENT…]
+# A session on the host: a shell, artisan, or a client of the database or of Redis, as the right user; started as root.
 #   OWNER   the stack that the host must belong to       NAME    as the prompt shows it
 #   COLOUR  of the prompt (SGR, ECMA-48), or nothing     WHAT    what is noted of it in the log of releases, or nothing
 #   WHO     the person at the other end                  KIND    shell, artisan, mysql, or redis with its host and port

@@ -21,7 +21,7 @@ from .copy import ROOT, Copy, itqan, poll
 LOGS = "/var/www/itqan-platform/storage/logs"
 ROTATE = "logrotate --force /etc/logrotate.d/itqan-platform"
 # The reader's command line, and no shell's that asks for it.
-READERS = "pgrep -xf 'python3 -I -c .*' || true"
+READERS = "pgrep -f '^python3 -I -c' || true"
 
 
 def visit(copy: Copy) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from components import session
 from components.health import probes
 from components.platform import load_platform
 from components.render import FILES, LIBRARY, PARTS, PROBES, host_script, text
@@ -25,9 +24,9 @@ SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
 ELSEWHERE = "SC2317,SC2329,SC2153"
 HEALTH = {f"health/{path.name}" for path in (FILES / "health").glob("*.sh")}
-OTHERS = {"host/surroundings.sh", "host/observe.sh", "host/limit.sh", "session/session.sh"}
+OTHERS = {"host/surroundings.sh", "host/observe.sh", "host/limit.sh"}
 FRAGMENTS = {*LIBRARY, *sum(PARTS.values(), ()), *OTHERS, *HEALTH}
-PROGRAMS = {"host/converge.sh", "release/release.sh"}
+PROGRAMS = {"host/converge.sh", "release/release.sh", "session/session.sh"}
 
 
 def tracked(root: Path) -> list[Path]:
@@ -100,12 +99,6 @@ def test_programs_of_the_observer(
 ) -> None:
     path = tmp_path / "program.sh"
     path.write_text(units_of(stack("prod", observer={"key": OBSERVER_KEY}))[name].payload or "")
-    assert shellcheck(path, exclude=ELSEWHERE) == ""
-
-
-def test_the_program_of_a_session(tmp_path: Path) -> None:
-    path = tmp_path / "session.sh"
-    path.write_text(f"#!/bin/bash\n{session.program()}")
     assert shellcheck(path, exclude=ELSEWHERE) == ""
 
 

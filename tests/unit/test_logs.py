@@ -7,10 +7,12 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from components.logs import Question, command, request, sources
+from components.logs import Question, Source, command, request, sources, told
 from components.observation import Endpoint
 from components.platform import load_platform
 from components.render import FILES
@@ -414,13 +416,34 @@ def test_a_program_of_supervisors_is_a_source(stack: Callable[..., Settings]) ->
 
 def test_the_request_is_one_line_and_the_command_shows_none_of_it(prod: Settings) -> None:
     wanted = logs.chosen_sources(prod, ["mysql", "app"])
-    told = request(prod, wanted, Question(600.0, None, 50, "geheim\nx", follow=True))
-    assert told.count("\n") == 1
-    assert [source["name"] for source in json.loads(told)["sources"]] == ["app", "mysql"]
-    assert json.loads(told)["zone"] == "Asia/Riyadh"
+    line = request(prod, wanted, Question(600.0, None, 50, "geheim\nx", follow=True))
+    assert line.count("\n") == 1
+    assert [source["name"] for source in json.loads(line)["sources"]] == ["app", "mysql"]
+    assert json.loads(line)["zone"] == "Asia/Riyadh"
     started = command(Endpoint.of(prod))
     assert started.startswith("sudo -n python3 -I -c ")
     assert "geheim" not in started
+
+
+def test_what_the_host_gets_is_the_reader_and_the_request(prod: Settings, folder: Path) -> None:
+    """sudo logs the words of a command, so that they are few."""
+    [source] = [replace(one, files=((str(folder / "laravel.log"), "laravel"),)) for one in _app(prod)]
+    (folder / "laravel.log").write_text("[2026-11-29 15:00:00] x.INFO: مرحبا\n")
+    started = shlex.split(command(Endpoint.of(prod)))[2:]
+    assert len(" ".join(started)) < 500
+    words = told(prod, [source], Question(None, None, 50, None, follow=False))
+    with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write(words)
+        process.stdin.flush()  # and open: its end would say that nobody listens
+        found = json.loads(process.stdout.readline())
+    assert found == {"source": "app", "at": NOON, "text": "x.INFO: مرحبا"}
+    cut = subprocess.run(started, input=words[:100], capture_output=True, text=True, check=False)
+    assert (cut.returncode, cut.stderr) == (1, "itqan: the program was cut short\n")
+
+
+def _app(settings: Settings) -> list[Source]:
+    return logs.chosen_sources(settings, ["app"])
 
 
 @pytest.mark.parametrize(
@@ -453,17 +476,11 @@ def test_other_times_are_one_clear_error(text: str) -> None:
 def printed(*answers: dict[str, Any], terminal: bool = False) -> tuple[str, str]:
     out, errors = io.StringIO(), io.StringIO()
     out.isatty = lambda: terminal  # type: ignore[method-assign]
-    wanted = [logs_source(name) for name in ("app", "nginx", "release")]
+    wanted = [Source(name, ()) for name in ("app", "nginx", "release")]
     printer = logs.Printer(wanted, out, errors)
     for answer in answers:
         printer.answer(json.dumps(answer).encode())
     return out.getvalue(), errors.getvalue()
-
-
-def logs_source(name: str) -> Any:
-    from components.logs import Source
-
-    return Source(name, ())
 
 
 def test_lines_have_time_and_source() -> None:

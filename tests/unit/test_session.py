@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from components.observation import Endpoint
-from components.session import Session, command, known_hosts, program, ssh
+from components.release import SESSION
+from components.render import host_script
+from components.session import Session, command, known_hosts, ssh
+from components.unit import Unit
 from operations import cli, production, session
 from operations.errors import OperationError
 from operations.releases import parsed, sessions
@@ -52,12 +54,16 @@ def run(tmp_path: Path, prod: Settings) -> Run:
     (folder / "etc" / "database.cnf").write_text('[client]\npassword="geheim"\n')
     (folder / "etc" / "redis.login").write_text('ECHO "x"\nAUTH default "old"\nAUTH default "pa\\"ss\\\\w"\n')
     (folder / "etc" / "stack").write_text(f"stack {prod.owner}\n")
+    program = host_script("session/session.sh")
+    for old, new in PLACES:
+        program = program.replace(old, new.format(folder=folder))
+    (folder / "itqan-session").write_text(program)
+    (folder / "itqan-session").chmod(0o755)
 
     def started(kind: str, *words: str, noted: str = "", stdin: str = "") -> subprocess.CompletedProcess[str]:
         endpoint = Endpoint("192.0.2.1", 22, "root", "", "")
         text = command(prod, endpoint, Session(kind, words, "", noted, "ali at laptop"))
-        for old, new in PLACES:
-            text = text.replace(old, new.format(folder=folder))
+        text = text.replace(SESSION, str(folder / "itqan-session"))
         environment = {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
         return subprocess.run(
             ["sh", "-c", text], input=stdin, env=environment, capture_output=True, text=True, check=False
@@ -167,9 +173,20 @@ def test_a_copy_elsewhere_is_reached_through_its_docker_host(prod: Settings) -> 
 
 def test_only_a_server_is_entered_as_root_through_sudo(prod: Settings, staging: Settings) -> None:
     asked = Session("shell", (), "", "", "")
-    assert shlex.split(command(prod, Endpoint.of(prod), asked))[:3] == ["sudo", "-n", "bash"]
-    assert shlex.split(command(staging, Endpoint.of(staging), asked))[0] == "bash"
-    assert len(program()) < 100_000  # one argument may have 128 KiB (execve(2))
+    assert f"; exec sudo -n {SESSION} " in command(prod, Endpoint.of(prod), asked)
+    assert f"; exec {SESSION} " in command(staging, Endpoint.of(staging), asked)
+
+
+def test_the_program_is_a_units(prod_units: dict[str, Unit]) -> None:
+    assert f"file {SESSION} root:root 755 " in prod_units["release/session"].expect
+
+
+@needs_root
+def test_a_host_that_has_no_such_program_yet_is_told_what_to_type(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "host" / "itqan-session").unlink()
+    done = run("artisan", "about")
+    assert done.returncode == 1
+    assert "is not on the host yet; first: ./itqan up --stack prod" in done.stderr
 
 
 START = """
