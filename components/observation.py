@@ -226,7 +226,8 @@ async def listen(endpoint: Endpoint, command: str, request: str, heard: Callable
                 said = (await words).decode(errors="replace").strip()
     except ConnectionRefusedError as error:
         raise Unreachable(failed(endpoint, network_reason(error))) from None
-    return Done(process.exit_status, b"", said or str(process.exit_status))
+    ended = "the connection ended" if process.exit_status is None else f"exit status {process.exit_status}"
+    return Done(process.exit_status, b"", said or ended)
 
 
 async def _without_root(endpoint: Endpoint, units: list[Unit]) -> list[str]:
@@ -305,6 +306,7 @@ async def _logged_in(
             agent_path=None,
             config=None,
             connect_timeout=15,
+            keepalive_interval=15,  # a host that is gone says nothing
             compression_algs=None,
         )
     async with connection:

@@ -239,7 +239,8 @@ class Asked:
 
     def has(self, entry: Entry) -> bool:
         """Whether an entry was asked for."""
-        if self.since is not None and entry.at is not None and entry.at < self.since:
+        at = entry.order if entry.at is None else entry.at
+        if self.since is not None and at < self.since:
             return False
         return self.wanted is None or bool(self.wanted.search(entry.text))
 

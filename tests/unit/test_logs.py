@@ -303,6 +303,13 @@ def test_since_does_not_read_a_great_log_from_its_beginning(
     assert sum(taken) < path.stat().st_size / 10
 
 
+def test_what_stands_before_the_first_time_is_not_of_the_last_minutes(folder: Path) -> None:
+    (folder / "laravel.log").write_text(
+        "#7 the rest of a trace\n" + line(NOON, "old") + line(NOON + 9, "new")
+    )
+    assert texts(asked(folder, since=NOON + 5)) == ["x.INFO: new"]
+
+
 def test_grep_keeps_whole_entries(folder: Path) -> None:
     (folder / "laravel.log").write_text(line(NOON, "boom") + "#0 Mailer->send()\n" + line(NOON + 1, "fine"))
     assert texts(asked(folder, grep="Mail(er|box)->")) == ["x.INFO: boom\n#0 Mailer->send()"]
