@@ -8,6 +8,7 @@ from components.database import Database
 from components.dns import DnsWildcard
 from components.hardening import Hardening
 from components.host import Host
+from components.logrotate import Logrotate
 from components.nginx import Nginx
 from components.observer import Observer
 from components.outputs import export
@@ -33,6 +34,7 @@ release = Release(target, depends_on=[database, redis, php.until("php/cli-limits
 nginx = Nginx(target, depends_on=[certificates, php])
 supervisor = Supervisor(target, depends_on=[release])
 cron = Cron(target, depends_on=[release])
-Observer(target, depends_on=[hardening, nginx, supervisor, cron])
+logrotate = Logrotate(target, depends_on=[packages])
+Observer(target, depends_on=[hardening, nginx, supervisor, cron, logrotate])
 
 export(target)

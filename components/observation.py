@@ -208,6 +208,28 @@ async def perform(
     return process.exit_status == 0
 
 
+async def listen(endpoint: Endpoint, command: str, request: str, heard: Callable[[bytes], None]) -> Done:
+    """Run a command on the host for as long as it lasts, and pass on each line that it prints.
+
+    Arguments: `request`, its standard input, which then stays open: its end tells the command that nobody
+    listens any more. Returns the end, without the output. Raises Unreachable.
+    """
+    try:
+        async with _connected(endpoint) as connection:
+            with _told(endpoint):
+                process = await connection.create_process(command, encoding=None)
+                process.stdin.write(request.encode())
+                words = asyncio.create_task(process.stderr.read())
+                while line := await process.stdout.readline():
+                    heard(line)
+                await process.wait()
+                said = (await words).decode(errors="replace").strip()
+    except ConnectionRefusedError as error:
+        raise Unreachable(failed(endpoint, network_reason(error))) from None
+    ended = "the connection ended" if process.exit_status is None else f"exit status {process.exit_status}"
+    return Done(process.exit_status, b"", said or ended)
+
+
 async def _without_root(endpoint: Endpoint, units: list[Unit]) -> list[str]:
     """What else stands in the way, of the units that need no root: so that all is told at once."""
     possible = [unit for unit in units if unit.name == PREFLIGHT]
@@ -284,6 +306,7 @@ async def _logged_in(
             agent_path=None,
             config=None,
             connect_timeout=15,
+            keepalive_interval=15,  # a host that is gone says nothing
             compression_algs=None,
         )
     async with connection:

@@ -18,6 +18,7 @@ from .sample import BRANCH, sample_repository
 from .unit import Unit, call, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
+SESSION = "/usr/local/sbin/itqan-session"  # what `./itqan shell` and its like start
 LOG = "/var/log/itqan/releases.jsonl"  # a line of JSON for each release
 ASKED = "/run/itqan-release-asked"  # the word of the newest release that was made with options
 SAMPLE_REPOSITORY = "/srv/git/itqan-platform.git"
@@ -88,6 +89,7 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
     sample = settings.release.repository == "sample"
     return [
         file_unit("release/tool", TOOL, host_script("release/release.sh"), mode="755"),
+        file_unit("release/session", SESSION, host_script("session/session.sh"), mode="755"),
         file_unit("release/settings", "/etc/itqan/release.conf", _conf(settings, platform), mode="644"),
         *([_origin()] if sample else []),
         *access.units(settings),

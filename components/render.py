@@ -65,6 +65,7 @@ PARTS = {
             *("database", "caches", "log", "undo", "restore", "pull"),
         )
     ),
+    "session/session.sh": ("release/log.sh",),
 }
 
 

@@ -11,6 +11,7 @@ from . import (
     dns,
     hardening,
     host,
+    logrotate,
     nginx,
     observer,
     packages,
@@ -34,6 +35,7 @@ PARTS = (
     nginx,
     supervisor,
     cron,
+    logrotate,
     observer,
 )
 

@@ -24,6 +24,7 @@ Accepted = Mapping[Surroundings, Sequence[str]]
 FOLDERS = (
     *(f"/etc/{name}" for name in ("nginx", "php", "supervisor", "mysql", "redis")),
     *(f"/etc/cron.{name}" for name in ("d", "hourly", "daily", "weekly", "monthly")),
+    "/etc/logrotate.d",
 )
 # What distributions bring themselves, beside what dpkg and ucf know (patterns of fnmatch).
 OWN_FILES = (

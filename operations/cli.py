@@ -15,6 +15,7 @@ from typing import NoReturn
 from .branch_cli import add_branch_commands, add_trace_option
 from .ci.cli import add_ci_commands
 from .errors import OperationError
+from .examples import illustrate
 from .machine import ready_engine
 from .questions import QUESTIONS
 from .stack import PRODUCTION, STAGING, ready_stack
@@ -23,6 +24,8 @@ from .steps import Steps
 # Exit statuses that scripts can rely on.
 AS_EXPECTED, FAILED, DIFFERENT = 0, 1, 2
 INTERRUPTED = 130
+# Of `logs`, those of every stack (components/logs.py, which is not loaded for each command line).
+SOURCES = ("app", "worker", "reverb", "nginx", "php", "mysql", "redis", "supervisor", "release")
 # Seconds between the beginnings of two looks of `health --watch`.
 WATCH_PERIOD = 5.0
 
@@ -30,7 +33,22 @@ Command = Callable[[argparse.Namespace], int]
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are ours: argparse's exit status 2 means `differences found` here."""
+    """An ArgumentParser whose errors are ours: argparse's exit status 2 means `differences found` here.
+
+    With `mixed`, options may stand between the words of a list: argparse ends a list at the first option.
+    """
+
+    mixed = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """As argparse has it, which comes back here for each half of what is mixed."""
+        if not self.mixed:
+            return super().parse_known_args(args, namespace)
+        self.mixed = False
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.mixed = True
 
     def error(self, message: str) -> NoReturn:
         """Raises OperationError with the message and the line that helps."""
@@ -191,6 +209,62 @@ def deployment(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def logs(arguments: argparse.Namespace) -> int:
+    """Show what a stack's programs wrote, merged by time; changes nothing"""
+    from .logs import show_logs
+
+    show_logs(arguments.stack, arguments.sources, arguments.since, arguments.grep, follow=arguments.follow)
+    return AS_EXPECTED
+
+
+def graph(arguments: argparse.Namespace) -> int:
+    """Draw a stack's units by their parts, in their order, with their state; exit status 2 if any differs"""
+    from .audit import audit_stack
+    from .graph import graph as drawn
+
+    found = audit_stack(arguments.stack, Steps())
+    _write_or_print(arguments.svg, drawn(found), "--svg")
+    return DIFFERENT if found.failed else AS_EXPECTED
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Put all that is known of a stack on one page; exit status 2 if anything is not good"""
+    from .overview import whole_of
+    from .pages import report_page
+
+    found = whole_of(arguments.stack, arguments.beside, Steps())
+    _write_or_print(arguments.html, report_page(found), "--html")
+    return DIFFERENT if found.failed else AS_EXPECTED
+
+
+def shell(arguments: argparse.Namespace) -> int:
+    """Open a login shell of the deploy user in the application's folder, or run one command there"""
+    from .session import open_session
+
+    open_session(arguments.stack, "shell", arguments.words)
+
+
+def artisan(arguments: argparse.Namespace) -> int:
+    """Run artisan as the web user, with the arguments as they are"""
+    from .session import open_session
+
+    open_session(arguments.stack, "artisan", arguments.words)
+
+
+def mysql(arguments: argparse.Namespace) -> int:
+    """Open the database's client with the application's account"""
+    from .session import open_session
+
+    open_session(arguments.stack, "mysql", arguments.words)
+
+
+def redis(arguments: argparse.Namespace) -> int:
+    """Open Redis' client, logged in"""
+    from .session import open_session
+
+    open_session(arguments.stack, "redis", arguments.words)
+
+
 def down(arguments: argparse.Namespace) -> int:
     """Remove everything that the stack made"""
     from .down import take_down
@@ -222,6 +296,23 @@ def env(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def completion(arguments: argparse.Namespace) -> int:
+    """Print what makes bash or zsh complete commands, options, stacks and the sources of logs"""
+    from .completion import completion as script
+
+    print(script(command_line(), arguments.shell, SOURCES))
+    return AS_EXPECTED
+
+
+def reference(_: argparse.Namespace) -> int:
+    """Print the reference of all commands as Markdown"""
+    from .reference import reference as made
+
+    os.environ.pop("PULUMI_STACK", None)  # defaults are those of everybody
+    print(made(command_line()))
+    return AS_EXPECTED
+
+
 def test(arguments: argparse.Namespace) -> int:
     """Run the tests: all tiers but soak and parity, or those that are named"""
     from .tiers import run_tests
@@ -235,8 +326,8 @@ def command_line() -> Parser:
     parser = Parser(prog="itqan", description="The Itqan server as units: copies on Docker, and production.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(run: Command, *, of_stack: bool = True) -> argparse.ArgumentParser:
-        added = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+    def command(run: Command, *, of_stack: bool = True) -> Parser:
+        added: Parser = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
         added.set_defaults(run=run)
         if of_stack:
             default = os.environ.get("PULUMI_STACK") or STAGING
@@ -282,6 +373,19 @@ def command_line() -> Parser:
     scripts.add_argument("stack", metavar="STACK", help="for example prod")
     scripts.add_argument("folder", metavar="FOLDER", type=Path, help="a checkout of the application")
     scripts.add_argument("--check", action="store_true", help="write nothing; exit status 2 if any differs")
+    _logs_options(command(logs, of_stack=False))
+    picture = command(graph, of_stack=False)
+    picture.add_argument("stack", metavar="STACK", help="for example prod")
+    picture.add_argument("--svg", metavar="FILE", type=Path, help="where to (default: standard output)")
+    whole = command(report, of_stack=False)
+    whole.add_argument("stack", metavar="STACK", help="for example prod")
+    text = "what it is compared with (default: prod, or for that staging, if it can be)"
+    whole.add_argument("--beside", metavar="STACK", help=text)
+    whole.add_argument("--html", metavar="FILE", type=Path, help="where to (default: standard output)")
+    _session_words(command(shell, of_stack=False), "[COMMAND…]")
+    _session_words(command(artisan, of_stack=False), "[ARGUMENT…]")
+    _session_words(command(mysql, of_stack=False), "[ARGUMENT…]")
+    _session_words(command(redis, of_stack=False), "[ARGUMENT…]")
     removal = command(down)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -289,8 +393,11 @@ def command_line() -> Parser:
     command(env)
     add_branch_commands(commands)
     add_ci_commands(commands)
+    command(completion, of_stack=False).add_argument("shell", choices=("bash", "zsh"))
+    command(reference, of_stack=False)
     words = command(test, of_stack=False)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
+    illustrate(parser)
     return parser
 
 
@@ -323,11 +430,18 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, option: str = "--html") -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OperationError(f"--html {path}: cannot be written: {error.strerror}") from None
+        raise OperationError(f"{option} {path}: cannot be written: {error.strerror}") from None
+
+
+def _write_or_print(path: Path | None, text: str, option: str) -> None:
+    if path:
+        _write(path, text, option)
+    else:
+        print(text)
 
 
 def _init_options(parser: argparse.ArgumentParser) -> None:
@@ -361,6 +475,25 @@ def _deploy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-npm", dest="options", action="append_const", const="--skip-npm", help=text)
     text = "DANGER: drops all tables; only for copies, asks for the database's name"
     parser.add_argument("--fresh", dest="options", action="append_const", const="--fresh", help=text)
+
+
+def _logs_options(parser: Parser) -> None:
+    parser.mixed = True
+    parser.add_argument("stack", metavar="STACK", help="for example prod")
+    text = f"any of {', '.join(SOURCES)}, and each further program of Supervisor's (default: all)"
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help=text)
+    text = "and what is written from now on, until it is interrupted"
+    parser.add_argument("-f", "--follow", action="store_true", help=text)
+    text = "10m, 2h, 3d, 14:30, 2026-11-29, '2026-11-29 14:30' (default: the last entries)"
+    parser.add_argument("--since", metavar="TIME", help=text)
+    text = "only entries that match, stack traces and all: a regular expression of Python's"
+    parser.add_argument("--grep", metavar="EXPRESSION", help=text)
+
+
+def _session_words(parser: Parser, words: str) -> None:
+    parser.add_argument("stack", metavar="STACK", help="for example prod")
+    text = "passed on as they are, options too"
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar=words, help=text)
 
 
 def _confirm(stack: str, yes: bool) -> None:

@@ -17,6 +17,7 @@ from .engine import Engine
 from .errors import OperationError
 from .machine import ready_engine
 from .paths import stack_file
+from .production import is_production
 from .releases import SHORT, Release, parsed
 from .run import run_up
 from .stack import own_configuration, ready_stack, set_strings
@@ -59,7 +60,7 @@ def roll_back(name: str, ref: str | None, steps: Steps) -> str:
 
 def require_no_production(settings: Settings) -> None:
     """Refuses what destroys data. Raises OperationError."""
-    if settings.environment.get("APP_ENV") == "production" or settings.target == "host":
+    if is_production(settings):
         raise OperationError(
             f"--fresh drops all tables: refused for {settings.stack}, a server; copies on Docker have it"
         )

@@ -94,20 +94,22 @@ def page(
     rows: Sequence[Row],
     notes: Sequence[tuple[str, Sequence[Note]]],
     words: Words = COMPARISON,
+    picture: str = "",
 ) -> str:
     """The report as the text of an HTML file, which needs no other file and no network.
 
     Arguments: `title` and `summary`, what was compared and the outcome in a sentence; `facts`, pairs of label
     and text about the comparison (host, time, …); `rows`, in their usual order, which the page keeps but for
     groups and rows with the worst tone, which come first; `notes`, sections of remarks, each with its heading
-    (one without a remark is left out); `words`, what the table is called.
+    (one without a remark is left out); `words`, what the table is called; `picture`, an SVG made by
+    operations/graph.py, which stands above it.
 
     Every text may hold anything: it is shown as text, and characters that nobody would see (control
     characters, directions of writing, no-break spaces) as escapes like `\\u202e`.
     """
     style, script = text("report/report.css"), text("report/report.js")
     return (
-        template_environment(autoescape=True, finalize=_visible)
+        template_environment(autoescape=True, finalize=visible)
         .get_template(TEMPLATE)
         .render(
             managed=f"made by itqan from files/{TEMPLATE}",
@@ -123,13 +125,14 @@ def page(
             groups=_groups(rows),
             total=len(rows),
             words=words,
+            picture=Markup(picture),
             notes=[(heading, made) for heading, made in notes if made],
         )
     )
 
 
-def _visible(value: object) -> object:
-    """Every text of the page: what would not be seen as an escape; line ends and tabs stay."""
+def visible(value: object) -> object:
+    """A text of a page: what would not be seen as an escape; line ends and tabs stay."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "".join(

@@ -1,12 +1,14 @@
-"""The pages of `audit --html`, `parity --html` and `health --html`."""
+"""The pages of `audit --html`, `parity --html`, `health --html` and `report`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from .page import Note, Row, Tone, Words, page
+from .releases import SHORT
 from .report import STATES, UNKNOWN, UNOBSERVED, WHY_UNOBSERVED
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from components.platform import Substitution
 
     from .health import Health
+    from .overview import Whole
     from .parity import Comparison
+    from .releases import Release
     from .report import Report
 
 TONES: dict[str, Tone] = {
@@ -35,6 +39,8 @@ HEALTH_TONES: dict[str, Tone] = {
     "unknown": "warn",
     "skipped": "info",
 }
+BACKUPS = "backups"  # a group of health's checks
+RELEASES = 10  # the newest of them, on a page
 CHECKS = Words("Checks", "Every check, by what it is about; what is not good first", "Nothing was checked.")
 
 
@@ -106,6 +112,65 @@ def health_page(found: Health) -> str:
         notes=[("What helps", settle)],
         words=CHECKS,
     )
+
+
+ALL = Words(
+    "Everything", "Checks, units and differences, by what they are about; the worst first", "Nothing."
+)
+
+
+def report_page(whole: Whole) -> str:
+    """All that is known of a stack as one HTML file."""
+    from .graph import graph
+
+    health, audit = whole.health, whole.audit
+    at = datetime.fromtimestamp(health.at, timezone.utc)
+    backups = [result for result in health.results if result.group == BACKUPS]
+    return page(
+        title=f"Report of {audit.stack}: {health.state}",
+        summary=f"{health.closing_line()}; {audit.closing_line()}",
+        facts=[("Stack", audit.stack), ("Host", audit.host), ("Looked at", f"{at:%d %B %Y, %H:%M:%S} UTC")],
+        rows=[
+            *(replace(_health_row(result), group=f"health: {result.group}") for result in health.results),
+            *(replace(row, group=f"units: {row.group}") for row in _audit_rows(audit)),
+            *_short_parity_rows(whole),
+        ],
+        notes=[
+            (
+                "What helps",
+                [Note(r.name, r.verdict.found, r.verdict.help) for r in health.worst if r.verdict.help],
+            ),
+            ("Findings", [Note(finding.section, finding.text, finding.line) for finding in audit.findings]),
+            ("Backups", [Note(r.name, f"{r.verdict.state}: {r.verdict.found}", "") for r in backups]),
+            ("Parity", [Note(f"With {whole.other}", whole.compared, "")]),
+            ("Releases", [_release_note(entry) for entry in reversed(whole.releases.entries[-RELEASES:])]),
+            (
+                "Sessions",
+                [Note(visit.when, f"{visit.session}, by {visit.by}", "") for visit in whole.sessions],
+            ),
+        ],
+        words=ALL,
+        picture=graph(audit),
+    )
+
+
+def _short_parity_rows(whole: Whole) -> Iterator[Row]:
+    """Only what differs: what is the same is counted in the notes."""
+    for row in whole.parity.rows if whole.parity else ():
+        if row.state != "same":
+            both = zip(whole.parity.stacks, row.cells, strict=True) if whole.parity else ()
+            found = "\n".join(f"{stack}: {cell}" for stack, cell in both)
+            cells = (("found", found), ("why", row.why)) if row.why else (("found", found),)
+            yield Row(f"parity: {row.part}", row.name, row.state, TONES[row.state], cells)
+
+
+def _release_note(entry: Release) -> Note:
+    step = f" in {entry.step}" if entry.step else ""
+    text = (
+        f"{entry.result}{step}: {entry.ref}, {entry.kind}, {entry.seconds:.1f} s, by {entry.by}"
+        f"; before it {entry.origin[:SHORT] or 'nothing'}; backup {entry.backup or 'none'}"
+    )
+    return Note(f"{entry.when} {entry.commit[:SHORT]}", text, "")
 
 
 def _health_row(result: Result) -> Row:

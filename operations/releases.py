@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from .harmless import harmless
 from .machine import ready_engine
 from .steps import Steps
 from .table import grouped
@@ -51,15 +52,29 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Session:
+    """Somebody was on the host (operations/session.py): when, what was started, by whom and from where."""
+
+    when: str
+    session: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Releases:
-    """All releases of a stack's host, the oldest first."""
+    """All releases of a stack's host, and who was on it, the oldest first."""
 
     stack: str
     host: str
     entries: Sequence[Release]
+    sessions: Sequence[Session] = ()
 
     def table(self) -> str:
-        """The newest as text, below their days."""
+        """The newest as text, below their days; then the newest sessions."""
+        visits = [f"  {visit.when}  {visit.session}  by {visit.by}" for visit in self.sessions[-SHOWN:]]
+        return "\n".join([self._releases(), *(["sessions on the host:", *visits] if visits else [])])
+
+    def _releases(self) -> str:
         if not self.entries:
             return f"itqan {self.stack}, {self.host}: no release was noted yet"
         shown = self.entries[-SHOWN:]
@@ -73,9 +88,9 @@ class Releases:
     def to_json(self) -> str:
         """All of them as one JSON object."""
         releases = [{_named(key): value for key, value in asdict(entry).items()} for entry in self.entries]
-        return json.dumps(
-            {"stack": self.stack, "host": self.host, "releases": releases}, indent=2, ensure_ascii=False
-        )
+        sessions = [asdict(visit) for visit in self.sessions]
+        shown = {"stack": self.stack, "host": self.host, "releases": releases, "sessions": sessions}
+        return json.dumps(shown, indent=2, ensure_ascii=False)
 
 
 def releases_of(name: str, steps: Steps) -> Releases:
@@ -94,21 +109,34 @@ def releases_of(name: str, steps: Steps) -> Releases:
         endpoint = Endpoint.of(settings)
     except UnreadableKey as error:
         raise ConfigurationError(str(error)) from None
-    return Releases(name, endpoint.words, noted(endpoint))
+    text = noted(endpoint)
+    return Releases(name, endpoint.words, parsed(text), sessions(text))
 
 
-def noted(endpoint: Endpoint) -> list[Release]:
-    """The releases that a host noted, the oldest first. Raises UnseenHost."""
+def noted(endpoint: Endpoint) -> str:
+    """The log that a host keeps, the oldest line first. Raises UnseenHost."""
     from components.release import log_unit
 
     from .hosts import look
 
     [[state]] = look([(endpoint, [log_unit()])])
-    return parsed(state.found)
+    return state.found
+
+
+def sessions(text: str) -> list[Session]:
+    """The lines of the log that tell of a session."""
+    made = []
+    for line in text.splitlines():
+        try:
+            visit = Session(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        made.append(Session(*(harmless(str(word)) for word in (visit.when, visit.session, visit.by))))
+    return made
 
 
 def parsed(text: str) -> list[Release]:
-    """The lines of the log; one that was cut by a loss of power is left out."""
+    """The lines of the log that tell of a release; one that was cut by a loss of power is left out."""
     made = []
     for line in text.splitlines():
         try:

@@ -555,3 +555,17 @@ place_deployment() {
     fi
     place "$root/$path" "$owner" "$mode"
 }
+
+# accept_rotation FILE: logrotate reads it; what it would do is no news
+accept_rotation() {
+    local words
+    if words=$(logrotate --debug "$1" 2>&1); then return; fi
+    say "$(grep -i error <<<"$words" || printf '%s' "$words")"
+    return 1
+}
+
+# reload_timer UNIT: systemd starts what it is for when its files say
+reload_timer() {
+    enable_now "$1"
+    systemctl restart "$1"
+}

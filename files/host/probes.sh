@@ -79,6 +79,11 @@ probe_service() {
     done
 }
 
+# probe_timer UNIT: when systemd's timer starts what it is for
+probe_timer() {
+    printf 'timer %s%s\n' "$1" "$(systemctl show -p TimersCalendar --value "$1" 2>/dev/null | sed -n 's/.*OnCalendar=\([^;]*[^; ]\) *;.*/ \1/p')"
+}
+
 # changed_at FILE…: when the youngest of them was written, in microseconds; 0 where there is none
 changed_at() {
     local at youngest=0
@@ -567,8 +572,8 @@ git_origin() {
     printf '%s\n' "$url"
 }
 
-# probe_releases FILE: the log of releases as it stands there
-probe_releases() { cat "$1" 2>/dev/null; }
+# probe_releases FILE: the log of releases as it stands there, with what logrotate has moved away
+probe_releases() { cat "$1".{4..1} "$1" 2>/dev/null || true; }
 
 # probe_data SCHEMA: whether a database has any table; one of which a dump was loaded only in part says so
 probe_data() {

@@ -125,6 +125,7 @@ OTHERS = {
     "certbot": "1.21.0-1build1",
     "python3-certbot-dns-rfc2136": "1.21.0-1",
     "cron": "3.0pl1-137ubuntu3",
+    "logrotate": "3.19.0-1ubuntu1.1",
     "git": "1:2.34.1-1ubuntu1.15",
     "unzip": "6.0-26ubuntu3.2",
     "bind9-dnsutils": "1:9.18.39-0ubuntu0.22.04.2",

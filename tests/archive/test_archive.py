@@ -61,7 +61,7 @@ SOURCES = "/etc/apt/sources.list.d"
 BY_HAND = (
     "nginx mysql-server redis-server nodejs php8.{2,3,4}-fpm "
     "php8.4-{mysql,redis,mbstring,xml,curl,zip,intl,bcmath} "
-    "certbot python3-certbot-dns-rfc2136 cron git bind9-dnsutils procps"
+    "certbot python3-certbot-dns-rfc2136 cron logrotate git bind9-dnsutils procps"
 )
 Make = Callable[..., Settings]
 

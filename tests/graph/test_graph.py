@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import pulumi
 import pytest
 
 from components.observation import Endpoint, State
 from components.unit import Unit
+from operations.graph import PROGRAM, dependencies
 from settings import Settings
 from tests.conftest import OBSERVER_KEY
 from tests.graph.recorder import Program, in_clear, is_secret, plain
@@ -25,6 +26,7 @@ PARTS = [
     "Nginx",
     "Supervisor",
     "Cron",
+    "Logrotate",
 ]
 
 # A section of the document, and the units that stand for it.
@@ -116,6 +118,22 @@ def test_order(either: Program, first: str, then: str) -> None:
 def test_independent_parts_do_not_wait(either: Program, one: str, other: str) -> None:
     assert other not in either.all_after(one)
     assert one not in either.all_after(other)
+
+
+def test_the_picture_says_what_waits_for_what(either: Program) -> None:
+    """`./itqan graph` reads it from the program's text; here is what the program did."""
+    waits = dependencies(PROGRAM.read_text())
+    assert list(waits) == [*dict.fromkeys(waits)]
+    parts = {resource.parent for resource in either.commands.values() if resource.parent in waits}
+    units = {part: [n for n, r in either.commands.items() if r.parent == part] for part in parts}
+    for part in parts:
+        others = set().union(*(either.all_after(name) for name in units[part]))
+        before = {other for other in parts - {part} if others & set(units[other])}
+        assert before - {"host"} == _all_before(part, waits) & parts - {"host"}, part
+
+
+def _all_before(part: str, waits: Mapping[str, Sequence[str]]) -> set[str]:
+    return {name for other in waits[part] for name in (other, *_all_before(other, waits))}
 
 
 def test_the_runner_is_there_before_everything(either: Program) -> None:

@@ -67,7 +67,10 @@ FILES = {
     "supervisor/itqan-worker": ["/etc/supervisor/conf.d/itqan-worker.conf"],
     "supervisor/reverb": ["/etc/supervisor/conf.d/reverb.conf"],
     "cron/scheduler": ["/var/spool/cron/crontabs/deploy", "/var/spool/cron/crontabs/www-data"],
+    "logrotate/logs": ["/etc/logrotate.d/itqan-platform"],
+    "logrotate/timer": ["/etc/systemd/system/logrotate.timer.d/itqan.conf"],
     "release/tool": ["/usr/local/sbin/itqan-release"],
+    "release/session": ["/usr/local/sbin/itqan-session"],
     "release/settings": ["/etc/itqan/release.conf"],
     "release/env": [f"{APPLICATION}/.env"],
 }
