@@ -28,6 +28,11 @@ def checks(settings: Settings, platform: Platform) -> list[Check]:
     ]
 
 
+def judged_as(name: str, settings: Settings, platform: Platform) -> Check:
+    """The check of that name. Raises KeyError."""
+    return {check.name: check for check in checks(settings, platform)}[name]
+
+
 def probes(settings: Settings, platform: Platform, tenant: str) -> list[Unit]:
     """What the host is asked, all at once; nothing is expected of it.
 
