@@ -89,6 +89,9 @@ class _Fix:
         if found.elsewhere:
             self._tell_elsewhere(found)
             return Outcome(found=True, cured=False)
+        if not found.troubles:
+            self._show("nothing that could be judged is wrong; nothing was done")
+            return Outcome(found=True, cured=False)
         steps = plan(self._book, found)
         if dry_run:
             self._tell_plan(steps)
@@ -98,7 +101,7 @@ class _Fix:
     def _look(self) -> tuple[Sight, Diagnosis]:
         from components.runbooks import diagnosis
 
-        sight = see(self._settings, self._way, self._further)
+        sight = see(self._settings, self._way, self._further, busy=True)
         states = {state.unit.name: state for state in sight.states}
         return sight, diagnosis(self._books, self._book.name, sight.seen, states)
 

@@ -176,10 +176,10 @@ class Sight:
     seconds: float
 
 
-def see(settings: Settings, way: Way, further: Sequence[Unit] = ()) -> Sight:
+def see(settings: Settings, way: Way, further: Sequence[Unit] = (), *, busy: bool = False) -> Sight:
     """Everything that health looks at, once.
 
-    Arguments: `further`, what the host is asked beyond that.
+    Arguments: `further`, what the host is asked beyond that; `busy`, whether to wait for late answers.
     Raises ConfigurationError, or UnseenHost when the host cannot be looked at.
     """
     from components.health import Seen, limits, probes
@@ -188,11 +188,14 @@ def see(settings: Settings, way: Way, further: Sequence[Unit] = ()) -> Sight:
     from .outside import Answers, questions
 
     started, platform, tenant = time.monotonic(), load_platform(settings.platform), _tenant()
-    answers = Answers(questions(settings, way, tenant, limits.PATIENCE))
+    limit, patience, outside = limits.PROBE, limits.PATIENCE, limits.OUTSIDE
+    if busy:
+        limit, patience, outside = limits.BUSY_PROBE, limits.BUSY_OUTSIDE, limits.BUSY_OUTSIDE
+    answers = Answers(questions(settings, way, tenant, patience))
     side = side_of(settings, ANY_COMMIT)
-    asked = [*probes(settings, platform, tenant), *further]
+    asked = [*probes(settings, platform, tenant, limit), *further]
     began = time.time()
-    [states] = look([(side, [*side.looked, *asked])], limits.PROBE)
+    [states] = look([(side, [*side.looked, *asked])], limit)
     ended = time.time()
     names = {unit.name for unit in asked}
     seen = Seen(
@@ -202,7 +205,7 @@ def see(settings: Settings, way: Way, further: Sequence[Unit] = ()) -> Sight:
         began=began,
         ended=ended,
         host={state.unit.name: state.found for state in states if state.unit.name in names},
-        outside=answers.until(started + limits.OUTSIDE),
+        outside=answers.until(started + outside),
         drift=drift_of(side, states),
     )
     return Sight(side, states, seen, time.monotonic() - started)

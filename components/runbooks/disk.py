@@ -7,7 +7,7 @@ from functools import partial
 
 from settings import Settings
 
-from ..health import Check, Seen, Verdict, host
+from ..health import Check, Seen, Verdict, host, limits
 from ..health.model import size
 from ..render import text
 from ..unit import call
@@ -92,20 +92,37 @@ def _room(seen: Seen) -> Verdict:
     return Verdict("good" if rows else "unknown", "there is some")
 
 
-def _removable(seen: Seen) -> dict[str, tuple[float, int]]:
-    rows = [row for row in seen.rows(DISK) if row[0] == "garbage" and len(row) == 4]
-    return {row[1]: (float(row[2]), int(row[3])) for row in rows}
+def _tight(seen: Seen) -> set[str]:
+    """Device numbers of the file systems that are too full."""
+    rows = [row for row in seen.rows(DISK) if row[0] == "filesystem"]
+    targets = {row[1] for row in rows if _used(row) >= limits.DISK_WARN or float(row[3]) < ROOM}
+    return {row[1] for row in seen.rows(DISK) if row[0] == "device" and row[2] in targets}
+
+
+def _used(row: list[str]) -> float:
+    """Percent, of bytes or of inodes, whichever is more."""
+    pairs = [(float(row[2]), float(row[3])), (float(row[4]), float(row[5]))]
+    return max((100 * (1 - free / whole) for whole, free in pairs if whole), default=0)
+
+
+def _garbage(seen: Seen) -> list[tuple[str, str, float, int]]:
+    """Kind, device, bytes and number of what can be removed."""
+    rows = [row for row in seen.rows(DISK) if row[0] == "garbage" and len(row) == 5]
+    return [(row[1], row[2], float(row[3]), int(row[4])) for row in rows]
 
 
 def _has(kind: str, seen: Seen) -> bool:
-    """Whether there is anything of a kind: an empty file takes an inode."""
-    return _removable(seen).get(kind, (0, 0))[1] > 0
+    """Whether anything of a kind is where room is needed: an empty file takes an inode."""
+    tight = _tight(seen)
+    return any(found == kind and device in tight for found, device, _, _ in _garbage(seen))
 
 
 def _sizes(seen: Seen) -> list[str]:
-    found = _removable(seen)
     words = {**{kind: what for kind, (what, _) in KINDS.items()}, "journal": "the journal"}
-    return [f"{size(found[kind][0])}: {what}" for kind, what in words.items() if found.get(kind, (0, 0))[1]]
+    return [
+        f"{words[kind]}: {size(count)} in {files} files"
+        for kind, _, count, files in sorted(_garbage(seen), key=lambda found: -found[2])
+    ]
 
 
 def _person(settings: Settings, seen: Seen) -> list[str]:

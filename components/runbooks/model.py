@@ -128,8 +128,8 @@ class Diagnosis:
 
     @property
     def cured(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.troubles
+        """Whether nothing is wrong; what could not be judged may be."""
+        return not self.troubles and not self.unread
 
 
 def diagnosis(

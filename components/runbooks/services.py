@@ -60,9 +60,10 @@ def queue(settings: Settings, platform: Platform, *, retry: bool) -> Runbook:
     halted = stopped("workers' processes", "artisan queue:work")
     running = [symptom(worker.name, settings, platform) for worker in workers]
     waiting = [symptom("queue", settings, platform, "bad", "warn")] if workers else []
-    failed = symptom("failed jobs", settings, platform, *(["bad", "warn"] if retry else ["unread"]))
+    failed = symptom("failed jobs", settings, platform, "bad", "warn")
     stuck = Symptom(Check("workers", GROUP, partial(_any_bad, [halted, *running, *waiting])))
     names = [f"supervisor/{worker.name}" for worker in workers]
+    symptoms = [symptom("supervisor", settings, platform), *running, halted, *waiting, _closed()]
     again = Step(
         artisan(settings, "queue:retry all"),
         cure=_as_web_user(settings, "queue:retry all"),
@@ -71,7 +72,14 @@ def queue(settings: Settings, platform: Platform, *, retry: bool) -> Runbook:
     return Runbook(
         name="queue",
         section="Queue not processing jobs",
-        symptoms=[symptom("supervisor", settings, platform), *running, halted, *waiting, failed, _closed()],
+        symptoms=[
+            symptom("supervisor", settings, platform),
+            *running,
+            halted,
+            *waiting,
+            *([failed] if retry else []),
+            _closed(),
+        ],
         units=["supervisor/service", "supervisor/files", *names],
         steps=[
             Step("Supervisor runs, now and after a restart of the host", unit="supervisor/service"),

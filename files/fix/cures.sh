@@ -83,6 +83,13 @@ rebuild_caches() {
 # set_redis HOST PORT NAME VALUE: until Redis starts anew
 set_redis() { [ "$(ask_redis "$1" "$2" config set "$3" "$4")" = OK ]; }
 
+# restore_redis_limit HOST PORT: maxmemory as its files have it, without which there is none
+restore_redis_limit() {
+    local limit
+    limit=$(sed -nE 's/^maxmemory +([^ ]+).*/\1/p' /etc/redis/redis.conf /etc/redis/itqan.conf 2>/dev/null | tail -n 1 || true)
+    set_redis "$1" "$2" maxmemory "${limit:-0}"
+}
+
 # raise_redis HOST PORT: a quarter more than is used, if the host has twice that free
 raise_redis() {
     local used free more

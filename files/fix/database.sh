@@ -2,7 +2,7 @@
 export -f sql_root
 asked() {
     local said
-    if said=$(timeout 3 "${@:2}" -N -e 'SELECT 1' 2>&1 </dev/null); then
+    if said=$(timeout 8 "${@:2}" -N -e 'SELECT 1' 2>&1 </dev/null); then
         printf '%s ok\n' "$1"
     else
         printf '%s failed %s\n' "$1" "$(grep -v '^$' <<<"$said" | tail -n 1)"
