@@ -8,7 +8,7 @@ from functools import partial
 from settings import Settings
 
 from ..health import Check, Seen, Verdict, application, site
-from ..health.model import FAILED
+from ..health.model import FAILED, runbook
 from ..platform import Platform
 from ..supervisor import programs
 from ..unit import call
@@ -17,7 +17,6 @@ from .host import (
     TOOL,
     application_words,
     artisan,
-    fix,
     in_maintenance,
     is_bad,
     look,
@@ -104,7 +103,7 @@ def _errors_person(settings: Settings, seen: Seen) -> Sequence[str]:
             f"  {artisan(settings, 'up')}",
         ]
     databases = [
-        f"the {what} refuses the application: {fix(seen, what)}"
+        f"the {what} refuses the application: {runbook(seen, what)}"
         for what in ("database", "redis")
         if any(row[:2] == [what, "failed"] for row in seen.rows(application.PROBE))
     ]

@@ -106,8 +106,3 @@ def rebuild(settings: Settings, **options: object) -> Step:
         cure=call("rebuild_caches", *application_words(settings)),
         **options,  # type: ignore[arg-type]
     )
-
-
-def fix(seen: Seen, name: str) -> str:
-    """The line that starts another runbook."""
-    return f"./itqan fix {seen.settings.stack} {name}"

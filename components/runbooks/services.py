@@ -10,14 +10,13 @@ from settings import Program, Settings
 
 from ..health import Check, Seen, Verdict, application, site
 from ..health.application import WORKER
-from ..health.model import FAILED
+from ..health.model import FAILED, runbook
 from ..platform import Platform
 from ..unit import call
 from .host import (
     GROUP,
     STOPPED,
     artisan,
-    fix,
     in_maintenance,
     is_bad,
     look,
@@ -72,14 +71,7 @@ def queue(settings: Settings, platform: Platform, *, retry: bool) -> Runbook:
     return Runbook(
         name="queue",
         section="Queue not processing jobs",
-        symptoms=[
-            symptom("supervisor", settings, platform),
-            *running,
-            halted,
-            *waiting,
-            *([failed] if retry else []),
-            _closed(),
-        ],
+        symptoms=[*symptoms, *([failed] if retry else [])],
         units=["supervisor/service", "supervisor/files", *names],
         steps=[
             Step("Supervisor runs, now and after a restart of the host", unit="supervisor/service"),
@@ -127,7 +119,7 @@ def _failed(settings: Settings, seen: Seen) -> list[str]:
         return []
     return [
         f"{rows[0][3]} jobs failed for good: {artisan(settings, 'queue:failed')}",
-        f"to try them all again: {fix(seen, 'queue')} --retry-failed",
+        f"to try them all again: {runbook(seen, 'queue')} --retry-failed",
     ]
 
 

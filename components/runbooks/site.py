@@ -7,9 +7,9 @@ from functools import partial
 from settings import Settings
 
 from ..health import Check, Seen, Verdict, site
-from ..health.model import FAILED
+from ..health.model import FAILED, runbook
 from ..platform import Platform
-from .host import GROUP, STOPPED, fix, is_bad, look, resume, stopped, symptom
+from .host import GROUP, STOPPED, is_bad, look, resume, stopped, symptom
 from .model import Runbook, Step, Symptom
 
 TEST = "fix/nginx"
@@ -68,7 +68,7 @@ def _answers(seen: Seen) -> Verdict:
 def _nginx_person(seen: Seen) -> list[str]:
     lines = ["sudo nginx -t", "sudo tail -n 20 /var/log/nginx/error.log; journalctl -u nginx -n 20"]
     if _is_absent(seen):
-        return [f"there is no certificate: {fix(seen, 'certificate')}", *lines]
+        return [f"there is no certificate: {runbook(seen, 'certificate')}", *lines]
     return [
         *lines,
         f"a file of no unit may be the cause; changed ones: ./itqan audit {seen.settings.stack}",
@@ -113,6 +113,6 @@ def certificate(settings: Settings) -> Runbook:
         rests_on=("disk",),
         person=lambda seen: [
             "sudo tail -n 50 /var/log/letsencrypt/letsencrypt.log",
-            f"sudo certbot certificates; {fix(seen, 'nginx')}",
+            f"sudo certbot certificates; {runbook(seen, 'nginx')}",
         ],
     )
