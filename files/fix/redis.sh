@@ -15,7 +15,7 @@ printf 'answer ok\n'
 printf 'used %s\nmost %s\npolicy %s\nsaved %s\n' "$(number used_memory)" "$(number maxmemory)" "$(number maxmemory_policy)" "$(number rdb_last_bgsave_status)"
 printf 'file %s\n' "$(redis_limit)"
 if (($(number maxmemory) == 0 || $(number used_memory) * 100 < $(number maxmemory) * 95)); then exit 0; fi
-for base in $(sed -nE 's/^db([0-9]+):.*/\1/p' <<<"$info"); do
-    ask_redis "$1" "$2" "select $base"$'\n'"scan 0 count 1000" | tail -n +3 | sed -E 's/^([^:]*:[^:]{0,40}).*/\1/; s/[0-9A-Za-z]{20,}/…/g' \
+sed -nE 's/^db([0-9]+):.*/\1/p' <<<"$info" | while read -r base; do
+    ask_redis "$1" "$2" "select $base"$'\n'"scan 0 count 1000" </dev/null | tail -n +3 | sed -E 's/^([^:]*:[^:]{0,40}).*/\1/; s/[0-9A-Za-z]{20,}/…/g' \
         | LC_ALL=C sort | uniq -c | sort -rn | head -n 4 | while read -r count kind; do printf 'kind %s %s %s\n' "$base" "$count" "$kind"; done
 done
