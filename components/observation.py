@@ -113,7 +113,8 @@ def script(units: Iterable[Unit], limit: int | None = None) -> str:
     Arguments: `limit`, seconds after which a probe is ended, having found nothing; None: all are waited for.
     """
     probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
-    library = f"{probe_library()}\n{text('host/surroundings.sh')}\n{text('host/observe.sh')}"
+    # here-documents that no pipe takes are files: a full disk must not keep anybody from looking
+    library = f"TMPDIR=/run\n{probe_library()}\n{text('host/surroundings.sh')}\n{text('host/observe.sh')}"
     if limit is None:
         return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
     return f"set -m\n{library}\n{text('host/limit.sh')}\n{probes}\ncollect {limit}\nprintf 'done\\n'\n"

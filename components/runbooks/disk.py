@@ -11,7 +11,7 @@ from ..health import Check, Seen, Verdict, host, limits
 from ..health.model import size
 from ..render import text
 from ..unit import call
-from .host import GROUP, artisan, look
+from .host import GROUP, look
 from .model import Runbook, Step, Symptom
 
 DISK = "fix/disk"
@@ -135,9 +135,9 @@ def _person(settings: Settings, seen: Seen) -> list[str]:
         f"{root}/storage/logs": "sudo logrotate -f /etc/logrotate.conf   # logs that are written now",
         "/var/log": "sudo du -xah /var/log | sort -h | tail",
         "/var/backups/itqan": "ls -lh /var/backups/itqan   # what runs of this stack set aside",
-        "/var/lib/redis": artisan(settings, "queue:failed"),
     }
-    rows = sorted((row for row in seen.rows(DISK) if row[0] == "candidate"), key=lambda row: -float(row[1]))
+    rows = [row for row in seen.rows(DISK) if row[0] == "candidate" and float(row[1]) >= ROOM]
+    rows.sort(key=lambda row: -float(row[1]))
     candidates = [f"{size(float(row[1]))} in {row[2]}: {looks.get(row[2], '')}" for row in rows]
     held = [
         f"{size(float(row[1]))} deleted and still open, {row[3]}: pid {row[2]} gives it back when it restarts"

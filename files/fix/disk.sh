@@ -7,7 +7,7 @@ df --output=target -- "${places[@]}" 2>/dev/null | tail -n +2 | LC_ALL=C sort -u
     for kind in apt composer npm logs git; do garbage "$kind" "$1" "$2" -printf "$kind %D %b\n"; done
     find /var/log/journal -xdev -type f -printf 'journal %D %b\n' 2>/dev/null
 } | awk '{blocks[$1 " " $2] += $3; files[$1 " " $2]++} END {for (kind in files) printf "garbage %s %.0f %d\n", kind, blocks[kind] * 512, files[kind]}'
-for folder in "$3" /var/lib/mysql /var/lib/redis "$1/storage/app" "$1/storage/logs" /var/log /var/backups/itqan; do
+for folder in "$3" /var/lib/mysql "$1/storage/app" "$1/storage/logs" /var/log /var/backups/itqan; do
     timeout 5 du -sxB1 "$folder" 2>/dev/null | awk '{print "candidate", $1, $2}' &
 done
 wait

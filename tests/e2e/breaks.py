@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .copy import Copy, itqan
+from .copy import Copy, itqan, poll
 
 ROOT = "/var/www/itqan-platform"
 SITE = "/etc/nginx/sites-available/itqan-platform"
@@ -87,7 +89,7 @@ def status(copy: Copy, path: str = "/") -> int:
     return copy.get(path).status
 
 
-def _says(script: str, words: str) -> Callable[[Copy], bool]:
+def says(script: str, words: str) -> Callable[[Copy], bool]:
     """Whether a script on the host, whatever it ends with, prints words."""
     return lambda copy: words in copy.bash(f"{{ {script}; }} 2>&1 || true")
 
@@ -117,7 +119,7 @@ BREAKS = {
     "Reverb dead, its port taken": Break(
         "websocket",
         REVERB_BY_HAND,
-        _says("supervisorctl status", "STOPPED"),
+        says("supervisorctl status", "STOPPED"),
         "Reverb beside Supervisor's bad: pid",
         "unit supervisor/reverb",
         REVERB,
@@ -125,14 +127,14 @@ BREAKS = {
     "modes wrong": Break(
         "permissions",
         WRONG_MODES,
-        _says(f"runuser -u www-data -- touch {ROOT}/storage/logs/laravel.log", "denied"),
+        says(f"runuser -u www-data -- touch {ROOT}/storage/logs/laravel.log", "denied"),
         "closed to it: ",
         "",
     ),
     "nginx's configuration broken by hand": Break(
         "nginx",
         NGINX_BY_HAND,
-        _says("systemctl is-active nginx", "failed"),
+        says("systemctl is-active nginx", "failed"),
         'unknown directive "client_max_body_sice"',
         "unit nginx/site",
         frozenset({"nginx"}),
@@ -158,14 +160,16 @@ BREAKS = {
     "Redis full": Break(
         "redis",
         FULL_REDIS,
-        _says("redis-cli set x y", "OOM"),
+        says("redis-cli set x y", "OOM"),
         "memory bad: ",
         "redis-cli config set maxmemory, as redis.conf has it",
+        # a worker that Redis refuses a write ends, and is started again
+        WORKERS | REVERB,
     ),
     "disk full": Break(
         "disk",
         FULL_DISK,
-        _says(f"echo x >{PACKAGES}/x", "No space left"),
+        says(f"echo x >{PACKAGES}/x", "No space left"),
         f"nothing left on {PACKAGES}",
         "sudo apt-get clean",
         undo=f"umount {PACKAGES}",
@@ -193,20 +197,55 @@ def snapshot(copy: Copy) -> Snapshot:
     return Snapshot(
         {unit["unit"]: unit["found"] for unit in report["units"] if unit["state"] == "differs"},
         [f"{item['surrounding']}: {line}" for item in report["unknown"] for line in item["lines"]],
-        _runs(copy),
+        runs(copy),
     )
 
 
-def _runs(copy: Copy) -> dict[str, str]:
+def runs(copy: Copy) -> dict[str, str]:
+    """Services and programs with their processes, and since when."""
     asked = "systemctl show -p Id -p MainPID -p ActiveEnterTimestampMonotonic"
     shown = copy.bash(f"{asked} {' '.join(SERVICES)}; supervisorctl status || true")
-    runs: dict[str, str] = {}
+    found: dict[str, str] = {}
     for block in shown.split("\n\n"):
         for line in block.splitlines():
             if program := re.match(r"([a-z-]+)(?::\S+)? +([A-Z]+) +(pid \d+)?", line):
-                runs[program[1]] = f"{runs.get(program[1], '')}{program[2]} {program[3]} "
+                found[program[1]] = f"{found.get(program[1], '')}{program[2]} {program[3]} "
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if "Id" in values:
             name = values.pop("Id").removesuffix(".service")
-            runs[name] = " ".join(values.values())
-    return runs
+            found[name] = " ".join(values.values())
+    return found
+
+
+def fix(copy: Copy, *words: str) -> subprocess.CompletedProcess[str]:
+    """A runbook, as it is typed."""
+    return itqan("fix", copy.stack, *words, check=False)
+
+
+def require_cured(copy: Copy, case: Break, before: Snapshot) -> Snapshot:
+    """What is broken is cured by the step that should, nothing else touched. Returns what is there now."""
+    copy.bash(case.script)
+    try:
+        poll(lambda: case.broken(copy), 60, f"broken, for {case.book}")
+        done = fix(copy, case.book)
+        told = done.stdout + done.stderr
+        assert done.returncode == 0, told
+        assert case.found in done.stdout
+        cured = next(line for line in done.stdout.splitlines() if line.startswith("cured by step "))
+        assert case.step in cured, told
+    finally:
+        copy.bash(case.undo or "true", check=False)
+    assert copy.get("/").status == 200
+    return require_untouched(copy, before, case.restarts)
+
+
+def require_untouched(copy: Copy, before: Snapshot, restarts: frozenset[str]) -> Snapshot:
+    """All is as it was, but for processes that the runbook names. Returns what is there now."""
+    deadline = time.monotonic() + 30
+    while (after := snapshot(copy)).differs != before.differs:
+        assert time.monotonic() < deadline, after.differs
+    assert after.unknown == before.unknown
+    others = {name for name, run in after.runs.items() if run != before.runs.get(name)}
+    assert others <= restarts
+    assert set(after.runs) == set(before.runs)
+    return after

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
-import time
 
 import pytest
 
-from .breaks import BREAKS, REVERB, SITE, Snapshot, snapshot
-from .copy import Copy, itqan, poll
-
-
-def fix(copy: Copy, *words: str) -> subprocess.CompletedProcess[str]:
-    return itqan("fix", copy.stack, *words, check=False)
+from .breaks import BREAKS, REVERB, SITE, Snapshot, fix, require_cured, require_untouched, runs, snapshot
+from .copy import Copy, poll
 
 
 @pytest.fixture(scope="module")
@@ -22,36 +16,11 @@ def kept(copy: Copy) -> list[Snapshot]:
     return [snapshot(copy)]
 
 
-def require_untouched(copy: Copy, before: Snapshot, restarts: frozenset[str]) -> Snapshot:
-    """All is as it was, but for processes that the runbook names. Returns what is there now."""
-    deadline = time.monotonic() + 30
-    while (after := snapshot(copy)).differs != before.differs:
-        assert time.monotonic() < deadline, after.differs
-    assert after.unknown == before.unknown
-    others = {name for name, run in after.runs.items() if run != before.runs.get(name)}
-    assert others <= restarts
-    assert set(after.runs) == set(before.runs)
-    return after
-
-
 @pytest.mark.parametrize("what", BREAKS)
 def test_what_is_broken_is_cured_and_nothing_else_touched(
     copy: Copy, kept: list[Snapshot], what: str
 ) -> None:
-    case = BREAKS[what]
-    copy.bash(case.script)
-    try:
-        poll(lambda: case.broken(copy), 15, f"broken: {what}")
-        done = fix(copy, case.book)
-        told = done.stdout + done.stderr
-        assert done.returncode == 0, told
-        assert case.found in done.stdout
-        cured = next(line for line in done.stdout.splitlines() if line.startswith("cured by step "))
-        assert case.step in cured, told
-    finally:
-        copy.bash(case.undo or "true", check=False)
-    assert copy.get("/").status == 200
-    kept[0] = require_untouched(copy, kept[0], case.restarts)
+    kept[0] = require_cured(copy, BREAKS[what], kept[0])
 
 
 @pytest.mark.usefixtures("kept")
@@ -63,13 +32,13 @@ def test_jobs_are_done_again(copy: Copy) -> None:
 
 def test_a_plan_touches_nothing(copy: Copy, kept: list[Snapshot]) -> None:
     copy.bash("supervisorctl stop 'reverb:*' >&2")
-    broken = snapshot(copy)
+    broken = runs(copy)
     planned = fix(copy, "websocket", "--dry-run")
     assert planned.returncode == 2
     assert "reverb bad: 1 STOPPED" in planned.stdout
     assert "  1. unit supervisor/reverb: " in planned.stdout
     assert "sudo supervisorctl restart 'reverb:*'" in planned.stdout
-    assert snapshot(copy) == broken
+    assert runs(copy) == broken
     copy.bash("supervisorctl start 'reverb:*' >&2")
     assert fix(copy, "websocket").stdout.splitlines()[-1] == "nothing is wrong; nothing was done"
     kept[0] = require_untouched(copy, kept[0], REVERB)

@@ -131,12 +131,11 @@ def test_runbooks(tmp_path: Path, stack: Callable[..., Settings], name: str) -> 
     assert {f"{look}.sh" for look in asked} | {"fix/cures.sh", "fix/garbage.sh"} == FIX
     cures = {step.cure for book in books.values() for step in book.steps if step.cure}
     path = tmp_path / "fix.sh"
-    for library, bodies in (
-        (PROBES, [unit.probe for unit in asked.values()]),
-        ((*LIBRARY, "fix/cures.sh"), sorted(cures)),
-    ):
+    observation = "\n".join(("#!/bin/bash", *map(text, PROBES)))
+    runner = f"{host_script('host/converge.sh')}\n{text('fix/cures.sh')}"
+    for library, bodies in ((observation, [unit.probe for unit in asked.values()]), (runner, sorted(cures))):
         functions = (f"function_{number}() {{\n{body}\n}}" for number, body in enumerate(bodies))
-        path.write_text("\n".join(("#!/bin/bash", *map(text, library), *functions)))
+        path.write_text("\n".join((library, *functions)))
         assert shellcheck(path, exclude=ELSEWHERE) == ""
 
 
