@@ -94,7 +94,7 @@ class _Fix:
             return Outcome(found=True, cured=False)
         steps = plan(self._book, found)
         if dry_run:
-            self._tell_plan(steps)
+            self._tell_plan(steps, found)
             return Outcome(found=True, cured=False)
         return self._work(sight, found)
 
@@ -118,12 +118,12 @@ class _Fix:
         self._show(f"the cause lies elsewhere: {_words(finding)}")
         self._show(f"nothing was done; first: ./itqan fix {self._settings.stack} {name}")
 
-    def _tell_plan(self, steps: Sequence[Step]) -> None:
+    def _tell_plan(self, steps: Sequence[Step], found: Diagnosis) -> None:
         self._show("plan, until it is cured:" if steps else "no step of the runbook can help")
         for number, step in enumerate(steps, 1):
             self._show(f"  {number}. {step.words}")
         if not steps:
-            self._tell_person(self._look()[1])
+            self._tell_person(found)
 
     def _tell_person(self, found: Diagnosis) -> None:
         lines = [_plain(line) for line in self._book.person(found.seen)]

@@ -33,6 +33,11 @@ PORT = re.compile(r"--port[= ](\d+)")
 LONGEST_STOP = 60
 
 
+def _starts(programs: Sequence[Program]) -> list[str]:
+    """What the command lines of programs begin with, before their options."""
+    return list(dict.fromkeys(program.command.split(" --")[0] for program in programs))
+
+
 def _restart(program: Program, check: Symptom) -> Step:
     """The document's line; with a limit, as a process that is stuck does not end by itself."""
     patience = min(program.stop_wait_seconds, LONGEST_STOP)
@@ -76,7 +81,7 @@ def queue(settings: Settings, platform: Platform, *, retry: bool) -> Runbook:
         steps=[
             Step("Supervisor runs, now and after a restart of the host", unit="supervisor/service"),
             Step("no other programs than the settings'", unit="supervisor/files"),
-            resume(halted, "php artisan queue:work"),
+            *(resume(halted, start) for start in _starts(workers)),
             *(Step("its file and its processes", unit=name) for name in names),
             Step(
                 artisan(settings, "queue:restart"),
@@ -149,7 +154,7 @@ def websocket(settings: Settings, platform: Platform) -> Runbook:
                 when=partial(is_bad, orphan),
                 patience=3,
             ),
-            resume(halted, "php artisan reverb:start"),
+            *(resume(halted, start) for start in _starts(programs)),
             Step("Supervisor runs, now and after a restart of the host", unit="supervisor/service"),
             *(Step("its file and its process", unit=name) for name in names),
             *(_restart(program, opened) for program in programs),
@@ -190,7 +195,7 @@ def php(settings: Settings, platform: Platform) -> Runbook:
     halted = stopped("PHP-FPM's processes", "php-fpm: ")
     alive = symptom(service, settings, platform, explains=True)
     pool = symptom("PHP-FPM's processes", settings, platform)
-    gateway = Symptom(Check("page", GROUP, _gateway))
+    gateway = Symptom(Check("page", GROUP, _gateway), explains=True)
     stuck = Symptom(Check("FPM", GROUP, partial(_any_bad, [alive, pool, gateway, halted])))
     test = f"sudo php-fpm{settings.php.version} -t"
     return Runbook(

@@ -20,7 +20,7 @@ def nginx(settings: Settings, platform: Platform) -> Runbook:
     """A configuration that was broken by hand, and an nginx that is gone or hangs."""
     alive = symptom("nginx", settings, platform, explains=True)
     halted = stopped("nginx's processes", "nginx: ")
-    answers = Symptom(Check("port 443", GROUP, _answers))
+    answers = Symptom(Check("port 443", GROUP, _answers), explains=True)
     return Runbook(
         name="nginx",
         section="Nginx config changes",

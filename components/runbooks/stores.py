@@ -121,7 +121,8 @@ def redis(settings: Settings, platform: Platform) -> Runbook:
                 patience=3,
             ),
             Step(
-                "redis-cli config set maxmemory, a quarter more than is used, until it starts anew",
+                "redis-cli config set maxmemory, a quarter more than is used, until it starts anew; "
+                "for good: maxmemory in /etc/redis/redis.conf",
                 cure=call("raise_redis", host, port),
                 when=partial(is_bad, full),
                 patience=3,
@@ -135,7 +136,6 @@ def redis(settings: Settings, platform: Platform) -> Runbook:
         person=lambda _: [
             "journalctl -u redis-server -n 50",
             "redis-cli --bigkeys -i 0.01   # what is large; FLUSHALL would end jobs and sessions",
-            "for good: a larger maxmemory in /etc/redis/redis.conf",
         ],
     )
 

@@ -264,6 +264,9 @@ ELSEWHERE: list[tuple[str, dict[str, str], str]] = [
         "database",
     ),
     ("errors-500", {"fix/nginx": "test failed x", "page": "error refused"}, "nginx"),
+    ("errors-500", {"page": "504 0.1"}, "php"),
+    ("errors-500", {"page": NO_ANSWER}, "php"),
+    ("errors-500", {"served": NO_ANSWER, "page": NO_ANSWER}, "nginx"),
     ("queue", {"fix/redis": OOM}, "redis"),
     ("queue", {"health/application": "start failed Error in a.php line 1"}, "errors-500"),
     (
