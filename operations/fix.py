@@ -216,26 +216,36 @@ class _Fix:
         )
 
     def _bring_runner(self, sight: Sight) -> None:
-        """The runner of this program, before the first step. Raises OperationError."""
+        """The runner of this program, before the first step; a full disk may have no room for another one.
+
+        Raises OperationError where there is none.
+        """
         if self._runner_is_there:
             return
         self._runner_is_there = True
         state = next(state for state in sight.states if state.unit.name == RUNNER)
-        if not state.healthy:
-            _install_runner(sight.side, state.unit)
+        if state.healthy:
+            return
+        failure = _install_runner(sight.side, state.unit)
+        if failure and state.found.endswith(" absent"):
+            raise OperationError(f"{RUNNER}: {failure}; nothing was changed")
+        if failure:
+            self._steps.say(f"  {RUNNER}: {failure}; going on with the one that is there")
 
 
-def _install_runner(side: Side, runner: Unit) -> None:
-    from components.observation import Unreachable, run
+def _install_runner(side: Side, runner: Unit) -> str:
+    """Why it could not be installed; empty when it was. Raises OperationError for a host out of reach."""
+    from components.observation import Unreachable, failed, network_reason, run
     from components.unit import install_text
 
     command = install_text(runner, side.settings.owner, side.endpoint.sudo)
     try:
         done = asyncio.run(run(side.endpoint, command, runner.payload or ""))
-    except (Unreachable, ConnectionRefusedError) as error:
+    except ConnectionRefusedError as error:
+        raise OperationError(failed(side.endpoint, network_reason(error))) from None
+    except Unreachable as error:
         raise OperationError(str(error)) from None
-    if done.status:
-        raise OperationError(f"{RUNNER}: {done.words}; nothing was changed")
+    return done.words if done.status else ""
 
 
 def _keep(state: State) -> str:

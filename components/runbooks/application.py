@@ -91,8 +91,9 @@ def _maintenance(seen: Seen) -> Verdict:
 
 
 def _log(seen: Seen) -> list[str]:
-    errors = [" ".join(row[1:]) for row in seen.rows(LOG) if row[0] in ("error", "php")]
-    return [f"last error: {words}" for words in errors if words]
+    logs = {"error": "the application's log", "php": "nginx's log"}
+    rows = [row for row in seen.rows(LOG) if row[0] in logs]
+    return [f"last error in {logs[row[0]]}: {' '.join(row[1:])}" for row in rows]
 
 
 def _errors_person(settings: Settings, seen: Seen) -> Sequence[str]:

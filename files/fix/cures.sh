@@ -34,7 +34,7 @@ end_orphans() {
 # remove is removed, files that are made again from the code and .env.
 clear_caches() {
     cd "$3"
-    if ! as "$1" "$2" artisan config:clear >&2; then
+    if ! as "$1" "$2" artisan config:clear >/dev/null 2>&1; then
         say 'artisan does not start: the cached files are removed by hand'
         as "$1" rm -f bootstrap/cache/{config,services,packages,events,routes-v7}.php
         as "$1" "$2" artisan config:clear >&2

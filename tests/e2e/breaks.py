@@ -114,7 +114,7 @@ BREAKS = {
         STUCK_WORKERS,
         lambda _: True,
         "2 stopped by a signal",
-        "sudo pkill -CONT -f '^php artisan queue:work'",
+        "sudo pkill -CONT -f '^php artisan queue:work redis'",
     ),
     "Reverb dead, its port taken": Break(
         "websocket",

@@ -92,7 +92,7 @@ CASES: dict[str, tuple[str, dict[str, str], tuple[str, ...], list[str], list[str
         (),
         ["workers' processes bad: 1 stopped by a signal (pid 7)"],
         [
-            "pkill -CONT -f '^php artisan queue:work'",
+            "pkill -CONT -f '^php artisan queue:work redis'",
             "artisan queue:restart",
             "supervisorctl restart 'itqan-w",
         ],
@@ -377,7 +377,9 @@ class TestDiagnosis:
     def test_the_last_error_is_told(self, prod: Settings) -> None:
         log = "file x\nerror [2026-01-01 03:00:00] production.ERROR: Oops at /a.php:3"
         told = diagnosed(prod, "errors-500", {"page": "500 0.1", "fix/log": log}).told
-        assert told == ("last error: [2026-01-01 03:00:00] production.ERROR: Oops at /a.php:3",)
+        assert told == (
+            "last error in the application's log: [2026-01-01 03:00:00] production.ERROR: Oops at /a.php:3",
+        )
 
     @pytest.mark.parametrize("name", cli.RUNBOOKS)
     def test_a_person_is_told_where_to_look(self, prod: Settings, name: str) -> None:
@@ -456,6 +458,7 @@ class World:
         self.sights: list[tuple[dict[str, str], tuple[str, ...]]] = []
         self.done: list[Unit] = []
         self.installed = 0
+        self.no_room = ""
         self.succeeds = True
         self.lines: list[str] = []
 
@@ -486,8 +489,9 @@ def world(prod: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "PERIOD", 0)
     monkeypatch.setattr("components.observation.perform", made.perform)
 
-    def install(*_: object) -> None:
+    def install(*_: object) -> str:
         made.installed += 1
+        return made.no_room
 
     monkeypatch.setattr(module, "_install_runner", install)
     # what a step does shows at once, or never
@@ -566,6 +570,11 @@ class TestTheLoop:
         world.sights = [({"served": NO_ANSWER}, ("host/runner",)), SILENT, HEALTHY]
         assert world.fix("nginx").cured
         assert world.installed == 1
+
+    def test_one_that_finds_no_room_is_done_without(self, world: World) -> None:
+        world.no_room = "No space left on device"
+        world.sights = [({"fix/disk": f"{FULL}garbage apt 7 5 1"}, ("host/runner",)), HEALTHY]
+        assert world.fix("disk").cured
 
     def test_a_host_out_of_reach_is_one_line(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         async def gone(*_: object) -> bool:
