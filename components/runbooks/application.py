@@ -23,7 +23,7 @@ from .host import (
     rebuild,
     starts,
 )
-from .model import Runbook, Step, Symptom
+from .model import LATE, Runbook, Step, Symptom
 
 LOG, WRITABLE = "fix/log", "fix/writable"
 
@@ -148,7 +148,7 @@ def permissions(settings: Settings) -> Runbook:
 def _closed(seen: Seen) -> Verdict:
     """What the web user cannot write below the writable folders."""
     if ["end"] not in seen.rows(WRITABLE):
-        return Verdict("unknown", "not looked through within its time")
+        return Verdict("unknown", LATE)
     found = [" ".join(row[1:]) for row in seen.rows(WRITABLE) if row[0] == "closed"]
     if not found:
         return Verdict("good", "all writable")

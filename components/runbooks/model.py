@@ -10,6 +10,7 @@ from ..health.model import State, Unreadable
 from ..observation import State as UnitState
 from ..unit import Unit
 
+LATE = "not looked at within its time"
 Tell = Callable[[Seen], Sequence[str]]
 
 
@@ -150,7 +151,8 @@ def diagnosis(
         if verdict.state in symptom.troubles
     ]
     troubles += [_drift(states[unit]) for unit in book.units if unit in differing]
-    unread = [
+    unread = [Finding(unit, "unknown", LATE) for unit in book.units if _is_late(states, unit)]
+    unread += [
         Finding(symptom.check.name, verdict.state, verdict.found)
         for symptom, verdict in verdicts
         if verdict.state == "unknown" and "unknown" not in symptom.troubles
@@ -171,7 +173,12 @@ def _explains(book: Runbook, seen: Seen) -> Finding | None:
 
 
 def _differs(states: Mapping[str, UnitState], unit: str) -> bool:
-    return unit in states and not states[unit].healthy
+    return unit in states and not states[unit].healthy and not _is_late(states, unit)
+
+
+def _is_late(states: Mapping[str, UnitState], unit: str) -> bool:
+    """Whether a probe was ended before it said anything: each says something of whatever it finds."""
+    return unit in states and not states[unit].found
 
 
 def _drift(state: UnitState) -> Finding:

@@ -365,6 +365,14 @@ class TestDiagnosis:
         assert diagnosed(prod, "redis", late).troubles == []
         assert diagnosed(prod, "database", late).troubles == []
 
+    def test_a_unit_that_was_not_looked_at_in_time_is_not_brought(self, prod: Settings) -> None:
+        states = states_of(prod)
+        states["nginx/site"] = replace(states["nginx/site"], found="")
+        found = diagnosis(books_of(prod), "nginx", changed(prod, {}), states)
+        assert not found.cured
+        assert [finding.name for finding in found.unread] == ["nginx/site"]
+        assert plan(books_of(prod)["nginx"], found) == []
+
     def test_failed_jobs_are_told_and_tried_again_only_when_asked(self, prod: Settings) -> None:
         seen = changed(prod, {"health/application": line("failures ok 1 0", "failures ok 1 3")})
         books, states = books_of(prod), states_of(prod)
