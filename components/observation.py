@@ -113,7 +113,8 @@ def script(units: Iterable[Unit], limit: int | None = None) -> str:
     Arguments: `limit`, seconds after which a probe is ended, having found nothing; None: all are waited for.
     """
     probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
-    library = f"{probe_library()}\n{text('host/surroundings.sh')}\n{text('host/observe.sh')}"
+    # here-documents that no pipe takes are files: a full disk must not keep anybody from looking
+    library = f"TMPDIR=/run\n{probe_library()}\n{text('host/surroundings.sh')}\n{text('host/observe.sh')}"
     if limit is None:
         return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
     return f"set -m\n{library}\n{text('host/limit.sh')}\n{probes}\ncollect {limit}\nprintf 'done\\n'\n"
@@ -185,17 +186,19 @@ async def converge(endpoint: Endpoint, units: list[Unit], owner: str) -> None:
 async def perform(
     endpoint: Endpoint, unit: Unit, owner: str, heard: Callable[[str], None], seconds: float = 3600
 ) -> bool:
-    """Bring one unit without a payload to a host that has the runner, and pass on what it says meanwhile.
+    """Bring one unit to a host that has the runner, and pass on what it says meanwhile.
 
     Arguments: `owner`, the stack that the host must belong to; `heard`, called with each line; `seconds`,
     until the connection is given up (what has begun goes on).
     Returns whether the host is as the unit says. Raises Unreachable.
     """
-    command = f"{create_text(unit, owner, endpoint.sudo)} </dev/null"
+    command = create_text(unit, owner, endpoint.sudo) + ("" if unit.payload else " </dev/null")
     try:
         async with _connected(endpoint) as connection:
             with _told(endpoint):
-                process = await connection.create_process(command, encoding="utf-8", errors="replace")
+                process = await connection.create_process(
+                    command, input=unit.payload, encoding="utf-8", errors="replace"
+                )
 
                 async def listen() -> None:
                     async for line in process.stderr:

@@ -26,6 +26,11 @@ AS_EXPECTED, FAILED, DIFFERENT = 0, 1, 2
 INTERRUPTED = 130
 # Of `logs`, those of every stack (components/logs.py, which is not loaded for each command line).
 SOURCES = ("app", "worker", "reverb", "nginx", "php", "mysql", "redis", "supervisor", "release")
+# As `components.runbooks.runbooks` has them, which takes long to load.
+RUNBOOKS = (
+    *("errors-500", "queue", "websocket", "permissions", "nginx", "php", "certificate"),
+    *("database", "redis", "disk"),
+)
 # Seconds between the beginnings of two looks of `health --watch`.
 WATCH_PERIOD = 5.0
 
@@ -118,6 +123,23 @@ def health(arguments: argparse.Namespace) -> int:
         print(unmade_line(arguments.stack, error))
         return FAILED
     return DIFFERENT if found.failed else AS_EXPECTED
+
+
+def fix(arguments: argparse.Namespace) -> int:
+    """Work through a runbook, the document's steps until it is cured; exit status 1 if it is not"""
+    from .fix import fix as work
+
+    outcome = work(
+        arguments.stack,
+        arguments.runbook,
+        Steps(),
+        lambda line: print(line, flush=True),
+        dry_run=arguments.dry_run,
+        retry=arguments.retry_failed,
+    )
+    if outcome.cured:
+        return AS_EXPECTED
+    return DIFFERENT if arguments.dry_run else FAILED
 
 
 def parity(arguments: argparse.Namespace) -> int:
@@ -344,6 +366,7 @@ def command_line() -> Parser:
     comparison.add_argument("--observer-key", metavar="FILE", type=Path, help=text)
     _as_page(comparison)
     _health_options(command(health))
+    _fix_options(command(fix, of_stack=False))
     pair = command(parity, of_stack=False)
     pair.add_argument("first", metavar="STACK", help="for example prod")
     pair.add_argument("second", metavar="STACK", help="for example staging")
@@ -417,6 +440,15 @@ def _health_options(parser: argparse.ArgumentParser) -> None:
     text = "look again every so many seconds, until it is interrupted (default: %(const)s)"
     parser.add_argument("--watch", nargs="?", type=_seconds, const=WATCH_PERIOD, metavar="SECONDS", help=text)
     parser.add_argument("--html", metavar="FILE", type=Path, help="also as a status page, in one file")
+
+
+def _fix_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stack", metavar="STACK", help="for example prod")
+    parser.add_argument("runbook", choices=RUNBOOKS, metavar="RUNBOOK", help=", ".join(RUNBOOKS))
+    text = "say what is wrong and what would be done, and touch nothing; exit status 2 if anything is wrong"
+    parser.add_argument("--dry-run", action="store_true", help=text)
+    text = "with queue: try the jobs again that failed for good"
+    parser.add_argument("--retry-failed", action="store_true", help=text)
 
 
 def _seconds(text: str) -> float:

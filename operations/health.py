@@ -20,9 +20,10 @@ from .steps import Steps
 from .table import grouped
 
 if TYPE_CHECKING:
-    from components.health import Drift, Result
+    from components.health import Drift, Result, Seen
     from components.observation import State
     from components.side import Side
+    from components.unit import Unit
     from settings import Settings
 
     from .outside import Way
@@ -161,19 +162,40 @@ def stack_settings(name: str, steps: Steps) -> tuple[Settings, Way]:
     return settings, way_to(settings)
 
 
-def look_at(settings: Settings, way: Way) -> Health:
-    """Looks at a stack once. Raises ConfigurationError, or UnseenHost when the host cannot be looked at."""
-    from components.health import Seen, checks, judged, limits, probes
+@dataclass(frozen=True)
+class Sight:
+    """What one look at a stack saw.
+
+    states   the units, the judged surroundings and what else was asked for
+    seconds  how long it took
+    """
+
+    side: Side
+    states: Sequence[State]
+    seen: Seen
+    seconds: float
+
+
+def see(settings: Settings, way: Way, further: Sequence[Unit] = (), *, busy: bool = False) -> Sight:
+    """Everything that health looks at, once.
+
+    Arguments: `further`, what the host is asked beyond that; `busy`, whether to wait for late answers.
+    Raises ConfigurationError, or UnseenHost when the host cannot be looked at.
+    """
+    from components.health import Seen, limits, probes
     from components.platform import load_platform
 
     from .outside import Answers, questions
 
     started, platform, tenant = time.monotonic(), load_platform(settings.platform), _tenant()
-    answers = Answers(questions(settings, way, tenant, limits.PATIENCE))
+    limit, patience, outside = limits.PROBE, limits.PATIENCE, limits.OUTSIDE
+    if busy:
+        limit, patience, outside = limits.BUSY_PROBE, limits.BUSY_OUTSIDE, limits.BUSY_OUTSIDE
+    answers = Answers(questions(settings, way, tenant, patience))
     side = side_of(settings, ANY_COMMIT)
-    asked = probes(settings, platform, tenant)
+    asked = [*probes(settings, platform, tenant, limit), *further]
     began = time.time()
-    [states] = look([(side, [*side.looked, *asked])], limits.PROBE)
+    [states] = look([(side, [*side.looked, *asked])], limit)
     ended = time.time()
     names = {unit.name for unit in asked}
     seen = Seen(
@@ -183,11 +205,20 @@ def look_at(settings: Settings, way: Way) -> Health:
         began=began,
         ended=ended,
         host={state.unit.name: state.found for state in states if state.unit.name in names},
-        outside=answers.until(started + limits.OUTSIDE),
+        outside=answers.until(started + outside),
         drift=drift_of(side, states),
     )
-    results = judged(checks(settings, platform), seen)
-    return Health(settings.stack, side.host, time.monotonic() - started, ended, results)
+    return Sight(side, states, seen, time.monotonic() - started)
+
+
+def look_at(settings: Settings, way: Way) -> Health:
+    """Looks at a stack once. Raises as `see`."""
+    from components.health import checks, judged
+
+    sight = see(settings, way)
+    seen = sight.seen
+    results = judged(checks(settings, seen.platform), seen)
+    return Health(settings.stack, sight.side.host, sight.seconds, seen.ended, results)
 
 
 def _tenant() -> str:

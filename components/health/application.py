@@ -9,7 +9,7 @@ from functools import partial
 from settings import Program, Settings
 
 from . import limits
-from .model import ORDER, Check, Seen, State, Unreadable, Verdict, graded, lasted
+from .model import ORDER, Check, Seen, State, Unreadable, Verdict, graded, lasted, runbook
 
 PROBE = "health/application"
 GROUP = "application"
@@ -58,7 +58,7 @@ def _started(seen: Seen) -> None:
 
 def about(seen: Seen) -> Verdict:
     """Whether the application starts, and how."""
-    line = _artisan(seen, "about")
+    line = runbook(seen, "errors-500")
     try:
         start = seen.words(PROBE, "start")
     except Unreadable:
@@ -76,16 +76,14 @@ def about(seen: Seen) -> Verdict:
     if answer[:1] != ["ok"]:
         return Verdict("bad", f"{words}; about failed: {' '.join(answer[1:])}", limit, line)
     if seen.words(PROBE, "cached") != ["config", "routes"]:
-        fix = f"./itqan up --stack {seen.settings.stack}"
-        return Verdict("warn", f"{words}, configuration or routes not cached", "both cached", fix)
+        return Verdict("warn", f"{words}, configuration or routes not cached", "both cached", line)
     return Verdict("good", words, limit, line)
 
 
 def answers(what: str, seen: Seen) -> Verdict:
     """Whether the database or Redis answers the application, with its own login."""
     _started(seen)
-    service = "redis-server" if what == "redis" else seen.platform.database_service
-    line = f"sudo systemctl restart {service}; journalctl -u {service} -n 50"
+    line = runbook(seen, what)
     words = _attempt(seen, what)
     if words is None:
         return Verdict("bad", "no answer", "3 s", line)
@@ -121,14 +119,13 @@ def queue(seen: Seen) -> Verdict:
     _started(seen)
     rows = [row[1:] for row in seen.rows(PROBE) if row[0] == "queue"]
     if not rows:
-        return Verdict("bad", "no answer", "3 s", "sudo systemctl restart redis-server")
+        return Verdict("bad", "no answer", "3 s", runbook(seen, "redis"))
     judged = [_queue(seen, row[0], row[1:]) for row in rows]
     return min(judged, key=lambda verdict: ORDER.index(verdict.state))
 
 
 def _queue(seen: Seen, name: str, words: list[str]) -> Verdict:
-    workers = [program.name for program in seen.settings.programs if WORKER.search(program.command)]
-    line = f"sudo supervisorctl restart '{workers[0]}:*'"
+    line = runbook(seen, "queue")
     if words[:1] != ["ok"] or len(words) != 9:
         return Verdict("bad", f"{name}: {' '.join(words[1:])}", "answers", line)
     ready, delayed, reserved = (int(word) for word in words[2:5])

@@ -10,7 +10,7 @@ from ..platform import Platform
 from ..render import text
 from ..supervisor import programs
 from ..unit import Unit
-from . import application, backups, host, services, site
+from . import application, backups, host, limits, services, site
 from .model import Check, Result, Seen, Unreadable, Verdict
 
 # Nobody can ask for more than the document's own commands where a check has no answer at all.
@@ -28,10 +28,15 @@ def checks(settings: Settings, platform: Platform) -> list[Check]:
     ]
 
 
-def probes(settings: Settings, platform: Platform, tenant: str) -> list[Unit]:
+def judged_as(name: str, settings: Settings, platform: Platform) -> Check:
+    """The check of that name. Raises KeyError."""
+    return {check.name: check for check in checks(settings, platform)}[name]
+
+
+def probes(settings: Settings, platform: Platform, tenant: str, seconds: int = limits.PROBE) -> list[Unit]:
     """What the host is asked, all at once; nothing is expected of it.
 
-    Arguments: `tenant`, a name that nobody has.
+    Arguments: `tenant`, a name that nobody has; `seconds`, after which a probe is ended.
     """
     application_path, web_user = settings.application.path, settings.server.web_user
     log = next((p.log for p in programs(settings) if "schedule:work" in p.command), "-")
@@ -57,7 +62,7 @@ def probes(settings: Settings, platform: Platform, tenant: str) -> list[Unit]:
         backups.PROBE: (settings.application.backups,),
     }
     made = [Unit(name, _probe(name, words), expect="", apply="") for name, words in asked.items()]
-    words = (php, web_user, application_path, *application.arguments(settings))
+    words = (str(seconds - 1), php, web_user, application_path, *application.arguments(settings))
     return [*made, Unit(application.PROBE, _application(words), expect="", apply="")]
 
 

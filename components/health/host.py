@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import limits
-from .model import Check, Seen, State, Unreadable, Verdict, graded, lasted, size
+from .model import Check, Seen, State, Unreadable, Verdict, graded, lasted, runbook, size
 
 DISK, MACHINE, UPDATES = "health/disk", "health/machine", "health/updates"
 GROUP = "host"
@@ -30,7 +30,7 @@ def disk(seen: Seen) -> Verdict:
         graded(used, limits.DISK_WARN, limits.DISK_BAD),
         f"{used:.0f} % of {target} used, {size(free)} free",
         f"{limits.DISK_WARN} %, {limits.DISK_BAD} %",
-        f"sudo du -xh --max-depth=3 {target} | sort -h | tail -n 20",
+        runbook(seen, "disk"),
     )
 
 
@@ -41,7 +41,7 @@ def inodes(seen: Seen) -> Verdict:
         graded(used, limits.DISK_WARN, limits.DISK_BAD),
         f"{used:.0f} % of {target} used, {free:.0f} free",
         f"{limits.DISK_WARN} %, {limits.DISK_BAD} %",
-        f"sudo du -x --inodes --max-depth=3 {target} | sort -n | tail -n 20",
+        runbook(seen, "disk"),
     )
 
 

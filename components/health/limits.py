@@ -44,6 +44,9 @@ PROBE = 4
 # Seconds until all who are asked from outside must have answered, so that the whole look takes two. While
 # the look at the host takes longer, so may they, up to the second number.
 OUTSIDE, PATIENCE = 1.8, 5.0
+# The same three where somebody repairs: a host that is too busy to answer soon must not be taken for one that
+# is broken.
+BUSY_PROBE, BUSY_OUTSIDE = 12, 8.0
 
 # The certificate: certbot renews at a third of its lifetime, twice a day; a third less two days is a
 # renewal that has failed for two days (as in files/host/probes.sh, probe_lineage). A tenth is the end of

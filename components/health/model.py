@@ -108,6 +108,11 @@ class Result:
     verdict: Verdict
 
 
+def runbook(seen: Seen, name: str) -> str:
+    """The line that starts a runbook (components/runbooks)."""
+    return f"./itqan fix {seen.settings.stack} {name}"
+
+
 def graded(value: float, warn: float, bad: float, *, falling: bool = False) -> State:
     """`good` up to `warn`, `bad` from `bad` on; `falling`: small numbers are the bad ones."""
     if falling:

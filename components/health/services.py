@@ -9,7 +9,7 @@ from settings import Program, Settings
 from ..platform import Platform
 from ..supervisor import programs
 from . import limits
-from .model import Check, Seen, Verdict, graded, lasted
+from .model import Check, Seen, Verdict, graded, lasted, runbook
 
 SERVICES, PROGRAMS, SCHEDULER, FPM = "health/services", "health/programs", "health/scheduler", "health/fpm"
 STARTING = frozenset({"RUNNING", "STARTING"})
@@ -39,12 +39,18 @@ def checks(settings: Settings, platform: Platform) -> list[Check]:
 def service(name: str, seen: Seen) -> Verdict:
     """A systemd unit."""
     words = seen.words(SERVICES, "service", name)
-    line = f"sudo systemctl restart {name}; journalctl -u {name} -n 50"
+    line = runbook(seen, _of_service(name))
     if words[-1:] != ["active"]:
         return Verdict("bad", words[-1] if words else "nothing", "active", line)
     if words[0] in ("disabled", "masked"):
         return Verdict("warn", f"active, {words[0]}", "active, enabled", f"sudo systemctl enable {name}")
     return Verdict("good", "active", "active", line)
+
+
+def _of_service(name: str) -> str:
+    """The runbook that is about a service."""
+    known = {"nginx": "nginx", "redis-server": "redis", "supervisor": "queue"}
+    return known.get(name, "php" if name.startswith("php") else "database")
 
 
 def program(wanted: Program, seen: Seen) -> Verdict:
@@ -54,12 +60,20 @@ def program(wanted: Program, seen: Seen) -> Verdict:
     shown = (
         ", ".join(f"{count} {state}" for state, count in sorted(found.items())) or "not known to Supervisor"
     )
-    line = f"sudo supervisorctl restart '{wanted.name}:*'" if found else _update(seen)
+    line = _of_program(wanted, seen)
     limit = f"{wanted.processes} RUNNING"
     if found == {"RUNNING": wanted.processes}:
         return Verdict("good", shown, limit, line)
     all_begin = set(found) <= STARTING and sum(found.values()) == wanted.processes
     return Verdict("warn" if all_begin else "bad", shown, limit, line)
+
+
+def _of_program(wanted: Program, seen: Seen) -> str:
+    """The runbook that is about a program, or what brings any other one back."""
+    for word, name in (("queue:work", "queue"), ("reverb:start", "websocket")):
+        if word in wanted.command:
+            return runbook(seen, name)
+    return _update(seen)
 
 
 def _update(seen: Seen) -> str:
@@ -82,8 +96,7 @@ def pool(seen: Seen) -> Verdict:
     """How many of FPM's processes answer a request, this look's own among them, and whether requests wait."""
     most = seen.settings.php.pool.max_children
     if ["socket", "absent"] in seen.rows(FPM):
-        line = f"sudo systemctl restart php{seen.settings.php.version}-fpm"
-        return Verdict("bad", "nobody listens on its socket", f"{most} processes", line)
+        return Verdict("bad", "nobody listens on its socket", f"{most} processes", runbook(seen, "php"))
     # a kernel may list what nobody has accepted among the connections
     waiting, busy = seen.number(FPM, "waiting"), min(seen.number(FPM, "connections"), most)
     state = "bad" if waiting else graded(100 * busy / most, limits.POOL_WARN, 101)
@@ -91,5 +104,5 @@ def pool(seen: Seen) -> Verdict:
         state,
         f"{busy:.0f} of {most} busy, {waiting:.0f} requests wait",
         f"{limits.POOL_WARN} %, 0 wait",
-        f"a larger itqan:php.pool.maxChildren, then {_update(seen)}",
+        f"{runbook(seen, 'php')}; of visitors: a larger itqan:php.pool.maxChildren, then {_update(seen)}",
     )

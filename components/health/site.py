@@ -7,7 +7,7 @@ from functools import partial
 from settings import Settings
 
 from . import limits
-from .model import FAILED, Check, Seen, State, Verdict, graded
+from .model import FAILED, Check, Seen, State, Verdict, graded, runbook
 
 CERTIFICATE, NAMES = "health/certificate", "health/names"
 # Questions from outside, by name; those of DNS are `dns NAME`.
@@ -41,7 +41,7 @@ def checks() -> list[Check]:
 
 def certificate(seen: Seen) -> Verdict:
     """Days left of the certificate on the disk."""
-    line = "sudo certbot renew --no-random-sleep-on-renew && sudo systemctl reload nginx"
+    line = runbook(seen, "certificate")
     if ["certificate", "absent"] in seen.rows(CERTIFICATE):
         return Verdict("bad", f"no lineage {seen.settings.certificate.lineage}", "there", line)
     begin, end = seen.number(CERTIFICATE, "from"), seen.number(CERTIFICATE, "until")
@@ -61,9 +61,9 @@ def certificate(seen: Seen) -> Verdict:
 
 def served(seen: Seen) -> Verdict:
     """Whether visitors get the certificate that is on the disk."""
-    answer, line = seen.answer(SERVED), "sudo systemctl reload nginx"
+    answer, line = seen.answer(SERVED), runbook(seen, "certificate")
     if answer.startswith(FAILED):
-        return Verdict("bad", f"none: {_reason(answer)}", "that on the disk", "sudo systemctl restart nginx")
+        return Verdict("bad", f"none: {_reason(answer)}", "that on the disk", runbook(seen, "nginx"))
     if [answer] == [word.upper() for word in seen.words(CERTIFICATE, "digest")]:
         return Verdict("good", f"that on the disk, {answer[:8].lower()}…", "that on the disk", line)
     return Verdict("bad", f"another one, {answer[:8].lower()}…", "that on the disk", line)
@@ -117,20 +117,26 @@ def tenant(seen: Seen) -> Verdict:
 
 def _page(seen: Seen, question: str, below: int, host: str) -> Verdict:
     answer = seen.answer(question)
-    line = f"sudo tail -n 50 {seen.settings.application.path}/storage/logs/laravel.log"
+    line = runbook(seen, "errors-500")
     limit = f"below {below}; {limits.PAGE_WARN:.1f}, {limits.PAGE_BAD:.1f} s"
     if answer.startswith(FAILED):
-        reload = "sudo nginx -t && sudo systemctl restart nginx; sudo tail /var/log/nginx/error.log"
-        return Verdict("bad", f"{host}: {_reason(answer)}", limit, reload)
+        return Verdict("bad", f"{host}: {_reason(answer)}", limit, runbook(seen, _silent(answer)))
     status, seconds = answer.split()
     state = graded(float(seconds), limits.PAGE_WARN, limits.PAGE_BAD) if int(status) < below else "bad"
     return Verdict(state, f"{host}: {status} in {float(seconds):.2f} s", limit, line)
 
 
+def _silent(answer: str) -> str:
+    """The runbook for a page that does not come: of who keeps it back."""
+    if "certificate" in answer:
+        return "certificate"
+    return "php" if "no answer in time" in answer else "nginx"
+
+
 def websocket(seen: Seen) -> Verdict:
     """A real handshake: Reverb answers `curl -I` on that path with 404."""
     answer = seen.answer(WEBSOCKET)
-    line = "sudo supervisorctl restart 'reverb:*'; sudo nginx -t"
+    line = runbook(seen, "websocket")
     found = _reason(answer) if answer.startswith(FAILED) else answer
     return Verdict("good" if answer == "101" else "bad", f"{seen.settings.domain}/app: {found}", "101", line)
 

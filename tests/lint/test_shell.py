@@ -15,6 +15,7 @@ import pytest
 from components.health import probes
 from components.platform import load_platform
 from components.render import FILES, LIBRARY, PARTS, PROBES, host_script, text
+from components.runbooks import looks, runbooks
 from components.staging import context_files
 from components.unit import Unit
 from settings import Settings
@@ -24,8 +25,9 @@ SHEBANG = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba)?sh\b")
 # Functions are called by what comes later; names in capitals are assigned by release.conf.
 ELSEWHERE = "SC2317,SC2329,SC2153"
 HEALTH = {f"health/{path.name}" for path in (FILES / "health").glob("*.sh")}
+FIX = {f"fix/{path.name}" for path in (FILES / "fix").glob("*.sh")}
 OTHERS = {"host/surroundings.sh", "host/observe.sh", "host/limit.sh"}
-FRAGMENTS = {*LIBRARY, *sum(PARTS.values(), ()), *OTHERS, *HEALTH}
+FRAGMENTS = {*LIBRARY, *sum(PARTS.values(), ()), *OTHERS, *HEALTH, *FIX}
 PROGRAMS = {"host/converge.sh", "release/release.sh", "session/session.sh"}
 
 
@@ -118,6 +120,23 @@ def test_probes_of_health(tmp_path: Path, stack: Callable[..., Settings], name: 
     path = tmp_path / "health.sh"
     path.write_text("\n".join(("#!/bin/bash", *map(text, PROBES), functions)))
     assert shellcheck(path, exclude=ELSEWHERE) == ""
+
+
+@pytest.mark.parametrize("name", ["prod", "staging"])
+def test_runbooks(tmp_path: Path, stack: Callable[..., Settings], name: str) -> None:
+    """As the host gets them: the looks after the observation's library, the cures after the runner's."""
+    settings = stack(name)
+    books = runbooks(settings, load_platform(settings.platform), retry=True)
+    asked = {unit.name: unit for book in books for unit in looks(books, book)}
+    assert {f"{look}.sh" for look in asked} | {"fix/cures.sh", "fix/garbage.sh"} == FIX
+    cures = {step.cure for book in books.values() for step in book.steps if step.cure}
+    path = tmp_path / "fix.sh"
+    observation = "\n".join(("#!/bin/bash", *map(text, PROBES)))
+    runner = f"{host_script('host/converge.sh')}\n{text('fix/cures.sh')}"
+    for library, bodies in ((observation, [unit.probe for unit in asked.values()]), (runner, sorted(cures))):
+        functions = (f"function_{number}() {{\n{body}\n}}" for number, body in enumerate(bodies))
+        path.write_text("\n".join((library, *functions)))
+        assert shellcheck(path, exclude=ELSEWHERE) == ""
 
 
 @pytest.mark.parametrize("platform", ["ubuntu-22.04", "debian-13"])
