@@ -5,6 +5,7 @@ from __future__ import annotations
 from settings import Settings
 
 from . import (
+    backups,
     certificates,
     cron,
     database,
@@ -34,6 +35,7 @@ PARTS = (
     nginx,
     supervisor,
     cron,
+    backups,
     observer,
 )
 
