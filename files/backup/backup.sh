@@ -6,6 +6,7 @@
 #   send NAME [second]             its files as a tar archive; `second`: as the second place has them
 #   receive                        such an archive, on the host that it is to be restored on
 #   restore NAME [UNTIL] <KEYS     the database and the files as the backup has them; KEYS as operations/restore.py sends them
+#   waiting                        whether a restore did not get to its end
 #   continue                       a restore that did not get to its end
 #   note KIND STATE WORDS          what was found elsewhere, as by a restore test
 # Reads /etc/itqan/release.conf and, where backups are configured, /etc/itqan/backup.conf. Nothing here can decrypt a backup
@@ -92,6 +93,7 @@ case ${1-} in
     receive) locked; receive ;;
     restore) locked; restore "$2" "${3-}" ;;
     continue) locked; continue_restore ;;
+    waiting) is_restoring ;;
     note) note_result "$2" "$3" "$4" ;;
     *) refuse "usage: itqan-backup make|ended|list|headers|send|receive|restore|continue|note" ;;
 esac

@@ -21,13 +21,16 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
 
 NAME = re.compile(r"backup_(\d{8}T\d{6}Z)_[0-9a-f]{12}")
 FILE = re.compile(rf"\.?({NAME.pattern})\.(?:json|(?:database\.sql|files\.tar)\.gz\.age)(?:\.part)?")
 PIECE = 1 << 20
+# What is this much older than the newest is not yet a day's, a week's or a month's: a backup by hand, or the
+# one before a restore, must not drive out that of the night before.
+YOUNG = timedelta(hours=48)
 # A sum of digests does not depend on the order that rows come in.
 MODULUS = 1 << 128
 
@@ -55,11 +58,11 @@ def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str
     """The backups that stay: the newest of each of the last days, ISO weeks and months (UTC) that have one.
 
     Periods without a backup do not count, so that nothing goes only because no new one comes. The newest
-    always stays. Names that are no backup's are not in the answer: nobody here says what becomes of them.
+    always stays, with all that are at most 48 hours older. Names that are no backup's are not in the answer: nobody here says what becomes of them.
     """
     known = {name: made for name in names if (made := moment(name))}
     newest_first = sorted(known, reverse=True)
-    stay = set(newest_first[:1])
+    stay = {name for name in newest_first if known[newest_first[0]] - known[name] <= YOUNG}
     for count, period in ((daily, "%Y-%m-%d"), (weekly, "%G-%V"), (monthly, "%Y-%m")):
         newest: dict[str, str] = {}
         for name in newest_first:

@@ -83,7 +83,7 @@ write_facts() {
     fi
     engines=$(sql "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = '$DATABASE' AND table_type = 'BASE TABLE' AND engine <> 'InnoDB'" | paste -sd ' ')
     if [ -n "$engines" ]; then say "backup: tables of $engines know no transaction: what is written to them meanwhile is in the dump in part"; fi
-    printf '%s\n' "name $NAME" "owner $OWNER" "host $(hostname)" "database $DATABASE" "commit $1" "reason $2" \
+    printf '%s\n' "name $NAME" "owner $OWNER" "host $(hostname)" "schema $DATABASE" "commit $1" "reason $2" \
         "server $(sql 'SELECT VERSION()')" "age $(age --version)" "recipients $RECIPIENTS" "paths $FILES" \
         "migrations $(sql "SELECT migration FROM \`$DATABASE\`.migrations ORDER BY id" | paste -sd ' ')" >"$WORK/facts"
 }
