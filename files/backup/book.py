@@ -58,7 +58,8 @@ def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str
     """The backups that stay: the newest of each of the last days, ISO weeks and months (UTC) that have one.
 
     Periods without a backup do not count, so that nothing goes only because no new one comes. The newest
-    always stays, with all that are at most 48 hours older. Names that are no backup's are not in the answer: nobody here says what becomes of them.
+    always stays, with all that are at most 48 hours older. Names that are no backup's are not in the answer:
+    nobody here says what becomes of them.
     """
     known = {name: made for name in names if (made := moment(name))}
     newest_first = sorted(known, reverse=True)

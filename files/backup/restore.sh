@@ -30,6 +30,7 @@ restore() {
     release_locked
     close_site
     jot CLOSED yes
+    note_result restore begun "$NAME"
     change_over
 }
 
@@ -141,11 +142,12 @@ forget_new() {
 
 # dump_objects: what a table does not take with it when it moves: views, triggers, routines, events
 dump_objects() {
-    local views
+    local views words=(--no-tablespaces --skip-comments --skip-triggers --no-data --default-character-set=utf8mb4)
     dump_database --no-data --no-create-info --skip-comments
+    if ! [ -x /usr/sbin/mariadbd ]; then words+=(--set-gtid-purged=OFF); fi
     mapfile -t views < <(sql "SELECT table_name FROM information_schema.views WHERE table_schema = '$DATABASE'")
     # a dump of named tables takes no routines and events along a second time
-    if ((${#views[@]})); then dump_root --no-tablespaces --skip-comments --skip-triggers --no-data "$DATABASE" "${views[@]}"; fi
+    if ((${#views[@]})); then dump_root "${words[@]}" "$DATABASE" "${views[@]}"; fi
 }
 
 # swap_database: all tables in one statement. Tables with triggers cannot change their schema, so these go before; views, routines
