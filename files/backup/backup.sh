@@ -26,7 +26,9 @@ refuse() {
 # note_result KIND STATE WORDS: for `health`, and as a line of the log. WORDS are one line.
 note_result() {
     local told=${3//[[:cntrl:]]/ }
-    printf '%s %s %s\n' "$EPOCHSECONDS" "$2" "$told" | place "$STATE/$1" root:root 644
+    printf '%s %s %s\n' "$EPOCHSECONDS" "$2" "$told" >"$STATE/.$1.new"
+    chmod 644 "$STATE/.$1.new"
+    mv -f "$STATE/.$1.new" "$STATE/$1"
     mkdir -p "${LOG%/*}"
     printf '{"when": %s, "what": %s, "result": %s, "words": %s, "by": %s}\n' "$(json "$(date -u +%Y-%m-%dT%H:%M:%SZ)")" \
         "$(json "$1")" "$(json "$2")" "$(json "$told")" "$(json "$(caller_words)")" >>"$LOG" || say "backup: $LOG could not be written"
