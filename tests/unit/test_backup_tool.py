@@ -64,16 +64,16 @@ class TestMake:
         assert (done.returncode, host.names()) == (1, [])
         assert "no public key" in done.stderr
 
-    @pytest.mark.parametrize("program", ["mysqldump", "age", "book"])
+    @pytest.mark.parametrize("program", ["mysqldump", "age", "gzip"])
     def test_when_a_program_fails_nothing_counts_as_a_backup(self, host: Host, program: str) -> None:
         before = host.made()
         kept = host.names()
         host.write("broken", program)
-        if program == "book":
+        if program == "gzip":
             host.write("bin/gzip", "#!/bin/bash\nexit 3\n")
             (host.folder / "bin/gzip").chmod(0o755)
         done = host.run("make", "nightly")
-        assert done.returncode == 1, done.stderr
+        assert done.returncode and "Traceback" not in done.stderr
         assert host.result("make") == "failed failed in: dump of the database"
         assert [name for name in host.names() if not name.endswith(".part")] == kept
         host.write("broken", "")
