@@ -45,6 +45,9 @@ end_of_run() {
         say "itqan: backup: $WHY"
     fi
     note_result "$KIND" failed "$WHY"
+    if [ "$KIND" = restore ] && is_restoring; then
+        say "itqan: backup: the site stays in maintenance mode; when the cause is gone, ./itqan restore $STACK (without the identity) goes on"
+    fi
 }
 
 # locked: one run at a time; a release and a backup of the database wait for each other in make.sh and restore.sh
@@ -83,6 +86,7 @@ JOURNAL=$STATE/restoring
 LOG=/var/log/itqan/backups.jsonl
 OWNER=$(probe_owner)
 OWNER=${OWNER#owner }
+STACK=${OWNER#itqan/} STACK=${STACK%% *}
 install -d -m 755 /var/lib/itqan "$STATE"
 WORK=$(mktemp -d "$STATE/work.XXXXXXXX")
 trap 'end_of_run $?' EXIT

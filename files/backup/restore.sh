@@ -16,7 +16,7 @@ restore() {
     local until=${2-}
     KIND=restore
     read_keys
-    if is_restoring; then refuse "the restore of $(jotted NAME) did not get to its end: continue it first: ./itqan restore ${OWNER#itqan/}"; fi
+    if is_restoring; then refuse "the restore of $(jotted NAME) did not get to its end: continue it first: ./itqan restore $STACK"; fi
     if [ -e "$ROOT/.git/itqan-undo/journal" ]; then refuse "a release did not get to its end: \`sudo itqan-release\` settles it, see docs/releases.md"; fi
     NAME=$1
     obtain "$NAME"
@@ -28,9 +28,10 @@ restore() {
     jot NAME "$NAME"
     jot UNTIL "$until"
     release_locked
-    close_site
+    if [ -n "$RECIPIENTS" ]; then require_room "$BACKUPS" "$(needed_kilobytes)" "the backup of what is replaced"; fi
     jot CLOSED yes
     note_result restore begun "$NAME"
+    close_site
     change_over
 }
 
@@ -241,7 +242,7 @@ open_site() {
     artisan up
     if ! wait_until 15 answers; then
         artisan down --retry=15
-        refuse "the data is that of $NAME, and the site answers $(site_answer): it is in maintenance mode again; see storage/logs/laravel.log, then: ./itqan restore ${OWNER#itqan/}"
+        refuse "the data is that of $NAME, and the site answers $(site_answer): it is in maintenance mode again; see storage/logs/laravel.log, then: ./itqan restore $STACK"
     fi
     say "restore: $STEP off"
 }
