@@ -16,6 +16,10 @@ export LC_ALL=C.UTF-8
 umask 077
 cd /
 
+# who listens may go away: a restore that has begun goes on
+trap '' PIPE HUP
+say() { printf '%s\n' "$*" >&2 || true; }
+
 # a reason that was told once is the one that is noted
 refuse() {
     WHY=$*
