@@ -1,5 +1,6 @@
 """The Itqan server: settings, parts in their order, outputs."""
 
+from components.backups import Backups
 from components.certificates import Certificates
 from components.configuration import stack_settings
 from components.connection import target_host
@@ -35,6 +36,7 @@ nginx = Nginx(target, depends_on=[certificates, php])
 supervisor = Supervisor(target, depends_on=[release])
 cron = Cron(target, depends_on=[release])
 logrotate = Logrotate(target, depends_on=[packages])
-Observer(target, depends_on=[hardening, nginx, supervisor, cron, logrotate])
+backups = Backups(target, depends_on=[release])
+Observer(target, depends_on=[hardening, nginx, supervisor, cron, logrotate, backups])
 
 export(target)

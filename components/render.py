@@ -66,6 +66,10 @@ PARTS = {
         )
     ),
     "session/session.sh": ("release/log.sh",),
+    "backup/backup.sh": (
+        *("release/steps.sh", "release/backup.sh", "release/caches.sh", "release/log.sh"),
+        *(f"backup/{part}.sh" for part in ("make", "place", "obtain", "restore", "binlog")),
+    ),
 }
 
 

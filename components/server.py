@@ -5,6 +5,7 @@ from __future__ import annotations
 from settings import Settings
 
 from . import (
+    backups,
     certificates,
     cron,
     database,
@@ -36,6 +37,7 @@ PARTS = (
     supervisor,
     cron,
     logrotate,
+    backups,
     observer,
 )
 

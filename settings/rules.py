@@ -26,6 +26,7 @@ def broken_rules(config: Mapping[str, Any]) -> list[str]:
         *_authority_rules(config),
         *_docker_rules(config),
         *_repository_rules(config),
+        *_backup_rules(config),
     ]
 
 
@@ -189,6 +190,20 @@ def _repository_rules(config: Mapping[str, Any]) -> list[str]:
             f"take it away: pulumi config rm {NAMESPACE}:repositoryToken"
         )
     return problems
+
+
+def _backup_rules(config: Mapping[str, Any]) -> list[str]:
+    """A second place needs what lets this stack in there."""
+    needed = {
+        "sftp": {"backupPrivateKey": "<FILE    # private SSH key that logs in there"},
+        "s3": {"backupAccessKey": "# access key of the store", "backupSecretKey": "# its secret key"},
+    }
+    kind = at(config, "backup.second.type")
+    return [
+        f"pulumi config set --secret {NAMESPACE}:{name} {advice}"
+        for name, advice in needed.get(str(kind), {}).items()
+        if not config.get(name)
+    ]
 
 
 def signed_domains(branches: str | None) -> tuple[str, ...]:
