@@ -69,6 +69,7 @@ FILES = {
     "cron/scheduler": ["/var/spool/cron/crontabs/deploy", "/var/spool/cron/crontabs/www-data"],
     "release/tool": ["/usr/local/sbin/itqan-release"],
     "release/settings": ["/etc/itqan/release.conf"],
+    "release/ref": ["/etc/itqan/release.ref"],
     "release/env": [f"{APPLICATION}/.env"],
 }
 # Copies of what somebody else wrote.
