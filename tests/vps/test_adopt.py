@@ -72,6 +72,7 @@ FILES = {
     "release/tool": ["/usr/local/sbin/itqan-release"],
     "release/session": ["/usr/local/sbin/itqan-session"],
     "release/settings": ["/etc/itqan/release.conf"],
+    "release/ref": ["/etc/itqan/release.ref"],
     "release/env": [f"{APPLICATION}/.env"],
 }
 # Copies of what somebody else wrote.
