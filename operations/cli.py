@@ -8,56 +8,21 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
+from .backup_cli import add_backup_commands
 from .branch_cli import add_branch_commands, add_trace_option
 from .ci.cli import add_ci_commands
+from .command import AS_EXPECTED, DIFFERENT, FAILED, INTERRUPTED, Parser, add_command
 from .errors import OperationError
 from .examples import illustrate
+from .host_cli import SOURCES, add_host_commands
+from .look_cli import add_look_commands
 from .machine import ready_engine
 from .questions import QUESTIONS
-from .stack import PRODUCTION, STAGING, ready_stack
+from .release_cli import add_release_commands
+from .stack import PRODUCTION, ready_stack
 from .steps import Steps
-
-# Exit statuses that scripts can rely on.
-AS_EXPECTED, FAILED, DIFFERENT = 0, 1, 2
-INTERRUPTED = 130
-# Of `logs`, those of every stack (components/logs.py, which is not loaded for each command line).
-SOURCES = ("app", "worker", "reverb", "nginx", "php", "mysql", "redis", "supervisor", "release")
-# As `components.runbooks.runbooks` has them, which takes long to load.
-RUNBOOKS = (
-    *("errors-500", "queue", "websocket", "permissions", "nginx", "php", "certificate"),
-    *("database", "redis", "disk"),
-)
-# Seconds between the beginnings of two looks of `health --watch`.
-WATCH_PERIOD = 5.0
-
-Command = Callable[[argparse.Namespace], int]
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are ours: argparse's exit status 2 means `differences found` here.
-
-    With `mixed`, options may stand between the words of a list: argparse ends a list at the first option.
-    """
-
-    mixed = False
-
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        """As argparse has it, which comes back here for each half of what is mixed."""
-        if not self.mixed:
-            return super().parse_known_args(args, namespace)
-        self.mixed = False
-        try:
-            return self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self.mixed = True
-
-    def error(self, message: str) -> NoReturn:
-        """Raises OperationError with the message and the line that helps."""
-        raise OperationError(f"{message}\nitqan: for help type: ./{self.prog} --help")
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -82,79 +47,6 @@ def preview(arguments: argparse.Namespace) -> int:
     stack = ready_stack(arguments.stack, Steps())
     record = run_preview(stack, ["--diff"] if arguments.diff else [])
     return DIFFERENT if record.differs else AS_EXPECTED
-
-
-def audit(arguments: argparse.Namespace) -> int:
-    """Compare every unit with the host, without the engine, changing nothing; exit status 2 if any differs"""
-    from .audit import audit_stack
-    from .observed import audit_with_key
-
-    key = arguments.observer_key
-    report = audit_with_key(arguments.stack, key) if key else audit_stack(arguments.stack, Steps())
-    if arguments.html:
-        from .pages import audit_page
-
-        _write(arguments.html, audit_page(report))
-    print(report.to_json() if arguments.json else report.table())
-    return DIFFERENT if report.failed else AS_EXPECTED
-
-
-def health(arguments: argparse.Namespace) -> int:
-    """Make every check of a stack at once, changing nothing; exit status 2 if any is not good"""
-    from .health import Health, health_of, unmade_line, watch
-
-    def show(found: Health) -> None:
-        if arguments.html:
-            from .pages import health_page
-
-            _write(arguments.html, health_page(found))
-        if arguments.form == "table":
-            print(found.table(colours=sys.stdout.isatty()))
-        else:
-            print(found.line() if arguments.form == "line" else found.to_json())
-
-    if arguments.watch is not None:
-        watch(arguments.stack, Steps(), show, arguments.watch)
-    try:
-        found = health_of(arguments.stack, Steps(), show)
-    except OperationError as error:
-        if arguments.form != "line":
-            raise
-        print(unmade_line(arguments.stack, error))
-        return FAILED
-    return DIFFERENT if found.failed else AS_EXPECTED
-
-
-def fix(arguments: argparse.Namespace) -> int:
-    """Work through a runbook, the document's steps until it is cured; exit status 1 if it is not"""
-    from .fix import fix as work
-
-    outcome = work(
-        arguments.stack,
-        arguments.runbook,
-        Steps(),
-        lambda line: print(line, flush=True),
-        dry_run=arguments.dry_run,
-        retry=arguments.retry_failed,
-    )
-    if outcome.cured:
-        return AS_EXPECTED
-    return DIFFERENT if arguments.dry_run else FAILED
-
-
-def parity(arguments: argparse.Namespace) -> int:
-    """Compare two stacks' hosts; exit status 2 for drift, or for a difference that nothing asks for"""
-    from .parity import compare_stacks
-
-    if arguments.first == arguments.second:
-        raise OperationError(f"parity compares two stacks; both are {arguments.first}")
-    comparison = compare_stacks(arguments.first, arguments.second, Steps())
-    if arguments.html:
-        from .pages import parity_page
-
-        _write(arguments.html, parity_page(comparison))
-    print(comparison.to_json() if arguments.json else comparison.table())
-    return DIFFERENT if comparison.failed else AS_EXPECTED
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -193,130 +85,6 @@ def rotate(arguments: argparse.Namespace) -> int:
     from .rotate import rotate_secret
 
     print(rotate_secret(arguments.stack, arguments.secret, Steps()))
-    return AS_EXPECTED
-
-
-def deploy(arguments: argparse.Namespace) -> int:
-    """Release a branch, a tag or a commit, and make it what the stack asks for"""
-    from .deploy import deploy as release
-
-    print(release(arguments.stack, arguments.ref, arguments.options or [], Steps()))
-    return AS_EXPECTED
-
-
-def rollback(arguments: argparse.Namespace) -> int:
-    """Release the last good commit before the one that runs, or the one that is named, again"""
-    from .deploy import roll_back
-
-    print(roll_back(arguments.stack, arguments.ref, Steps()))
-    return AS_EXPECTED
-
-
-def releases(arguments: argparse.Namespace) -> int:
-    """Show what was released on a stack's host: when, what, from where, by whom, with which result"""
-    from .releases import releases_of
-
-    found = releases_of(arguments.stack, Steps())
-    print(found.to_json() if arguments.json else found.table())
-    return AS_EXPECTED
-
-
-def deployment(arguments: argparse.Namespace) -> int:
-    """Write deploy.sh and Supervisor's templates into an application's repository, for deployments by hand"""
-    from .deployment import write_deployment
-
-    differing = write_deployment(arguments.stack, arguments.folder, Steps(), check=arguments.check)
-    if arguments.check and differing:
-        return DIFFERENT
-    return AS_EXPECTED
-
-
-def logs(arguments: argparse.Namespace) -> int:
-    """Show what a stack's programs wrote, merged by time; changes nothing"""
-    from .logs import show_logs
-
-    show_logs(arguments.stack, arguments.sources, arguments.since, arguments.grep, follow=arguments.follow)
-    return AS_EXPECTED
-
-
-def graph(arguments: argparse.Namespace) -> int:
-    """Draw a stack's units by their parts, in their order, with their state; exit status 2 if any differs"""
-    from .audit import audit_stack
-    from .graph import graph as drawn
-
-    found = audit_stack(arguments.stack, Steps())
-    _write_or_print(arguments.svg, drawn(found), "--svg")
-    return DIFFERENT if found.failed else AS_EXPECTED
-
-
-def report(arguments: argparse.Namespace) -> int:
-    """Put all that is known of a stack on one page; exit status 2 if anything is not good"""
-    from .overview import whole_of
-    from .pages import report_page
-
-    found = whole_of(arguments.stack, arguments.beside, Steps())
-    _write_or_print(arguments.html, report_page(found), "--html")
-    return DIFFERENT if found.failed else AS_EXPECTED
-
-
-def shell(arguments: argparse.Namespace) -> int:
-    """Open a login shell of the deploy user in the application's folder, or run one command there"""
-    from .session import open_session
-
-    open_session(arguments.stack, "shell", arguments.words)
-
-
-def artisan(arguments: argparse.Namespace) -> int:
-    """Run artisan as the web user, with the arguments as they are"""
-    from .session import open_session
-
-    open_session(arguments.stack, "artisan", arguments.words)
-
-
-def mysql(arguments: argparse.Namespace) -> int:
-    """Open the database's client with the application's account"""
-    from .session import open_session
-
-    open_session(arguments.stack, "mysql", arguments.words)
-
-
-def redis(arguments: argparse.Namespace) -> int:
-    """Open Redis' client, logged in"""
-    from .session import open_session
-
-    open_session(arguments.stack, "redis", arguments.words)
-
-
-def backup(arguments: argparse.Namespace) -> int:
-    """Make a backup now; list them; test the newest one in a copy; make the key that they are encrypted to"""
-    from .backups import list_backups, make_backup, make_key
-
-    if arguments.action == "list":
-        found = list_backups(arguments.stack, Steps())
-        print(found.to_json() if arguments.json else found.table())
-    elif arguments.action == "key":
-        if arguments.file is None:
-            raise OperationError(
-                "name the file that is to have the private key: ./itqan backup key STACK FILE"
-            )
-        print(make_key(arguments.stack, arguments.file, Steps()))
-    elif arguments.action == "verify":
-        from .verify import verify
-
-        tested = verify(arguments.stack, arguments.identity, Steps())
-        print(tested.line())
-        return AS_EXPECTED if tested.passed else DIFFERENT
-    else:
-        print(make_backup(arguments.stack, Steps()))
-    return AS_EXPECTED
-
-
-def restore(arguments: argparse.Namespace) -> int:
-    """Restore a backup into the server that it is of, or into a copy; asks for the database's name"""
-    from .restore import restore as restore_backup
-
-    a = arguments
-    print(restore_backup(a.stack, a.backup, a.into, a.identity, a.until, Steps()))
     return AS_EXPECTED
 
 
@@ -381,31 +149,14 @@ def command_line() -> Parser:
     parser = Parser(prog="itqan", description="The Itqan server as units: copies on Docker, and production.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(run: Command, *, of_stack: bool = True) -> Parser:
-        added: Parser = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
-        added.set_defaults(run=run)
-        if of_stack:
-            default = os.environ.get("PULUMI_STACK") or STAGING
-            text = "a new name is a further copy (default: %(default)s)"
-            added.add_argument("-s", "--stack", default=default, help=text)
-        return added
-
-    add_trace_option(command(up))
-    command(preview).add_argument("--diff", action="store_true", help="show each change line by line")
-    comparison = command(audit)
-    # Suppressed, so that its absence leaves the option's value.
-    comparison.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
-    text = "compare with what the last `up` left, with the observer's key alone (- for standard input)"
-    comparison.add_argument("--observer-key", metavar="FILE", type=Path, help=text)
-    _as_page(comparison)
-    _health_options(command(health))
-    _fix_options(command(fix, of_stack=False))
-    pair = command(parity, of_stack=False)
-    pair.add_argument("first", metavar="STACK", help="for example prod")
-    pair.add_argument("second", metavar="STACK", help="for example staging")
-    _as_page(pair)
-    _init_options(command(init, of_stack=False))
-    adoption = command(adopt, of_stack=False)
+    add_trace_option(add_command(commands, up, of_stack=True))
+    add_command(commands, preview, of_stack=True).add_argument(
+        "--diff", action="store_true", help="show each change line by line"
+    )
+    add_look_commands(commands)
+    add_host_commands(commands)
+    _init_options(add_command(commands, init))
+    adoption = add_command(commands, adopt)
     adoption.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or PRODUCTION)
     text = "the host's plain values become the settings', in the stack's own file"
     adoption.add_argument("--take", action="store_true", help=text)
@@ -414,102 +165,26 @@ def command_line() -> Parser:
     either.add_argument("--replace", dest="choice", action="store_const", const="host", default="", help=text)
     text = "there the stored one counts, and `up` brings it to the host"
     either.add_argument("--keep", dest="choice", action="store_const", const="stored", help=text)
-    change = command(rotate, of_stack=False)
+    change = add_command(commands, rotate)
     change.add_argument("stack", metavar="STACK", help="for example prod")
     change.add_argument("secret", choices=("db", "app-key", "redis", "ssh"), help="what is changed")
-    _deploy_options(command(deploy, of_stack=False))
-    back = command(rollback, of_stack=False)
-    back.add_argument("stack", metavar="STACK", help="for example prod")
-    text = "a commit, or its beginning as `releases` shows it (default: the last good one)"
-    back.add_argument("ref", nargs="?", metavar="REF", help=text)
-    log = command(releases, of_stack=False)
-    log.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or STAGING, metavar="STACK")
-    log.add_argument("--json", action="store_true", help="all of them, as one JSON object")
-    scripts = command(deployment, of_stack=False)
-    scripts.add_argument("stack", metavar="STACK", help="for example prod")
-    scripts.add_argument("folder", metavar="FOLDER", type=Path, help="a checkout of the application")
-    scripts.add_argument("--check", action="store_true", help="write nothing; exit status 2 if any differs")
-    _logs_options(command(logs, of_stack=False))
-    picture = command(graph, of_stack=False)
-    picture.add_argument("stack", metavar="STACK", help="for example prod")
-    picture.add_argument("--svg", metavar="FILE", type=Path, help="where to (default: standard output)")
-    whole = command(report, of_stack=False)
-    whole.add_argument("stack", metavar="STACK", help="for example prod")
-    text = "what it is compared with (default: prod, or for that staging, if it can be)"
-    whole.add_argument("--beside", metavar="STACK", help=text)
-    whole.add_argument("--html", metavar="FILE", type=Path, help="where to (default: standard output)")
-    _session_words(command(shell, of_stack=False), "[COMMAND…]")
-    _session_words(command(artisan, of_stack=False), "[ARGUMENT…]")
-    _session_words(command(mysql, of_stack=False), "[ARGUMENT…]")
-    _session_words(command(redis, of_stack=False), "[ARGUMENT…]")
-
-    _backup_options(command(backup, of_stack=False))
-    _restore_options(command(restore, of_stack=False))
-    removal = command(down)
+    add_release_commands(commands)
+    add_backup_commands(commands)
+    removal = add_command(commands, down, of_stack=True)
     removal.add_argument("--images", action="store_true", help="also remove the images of this project")
     removal.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    command(outputs).add_argument("--json", action="store_true", help="as one JSON object")
-    command(env)
+    add_command(commands, outputs, of_stack=True).add_argument(
+        "--json", action="store_true", help="as one JSON object"
+    )
+    add_command(commands, env, of_stack=True)
     add_branch_commands(commands)
     add_ci_commands(commands)
-    command(completion, of_stack=False).add_argument("shell", choices=("bash", "zsh"))
-    command(reference, of_stack=False)
-    words = command(test, of_stack=False)
+    add_command(commands, completion).add_argument("shell", choices=("bash", "zsh"))
+    add_command(commands, reference)
+    words = add_command(commands, test)
     words.add_argument("words", nargs=argparse.REMAINDER, metavar="[TIER…] [PYTEST ARGUMENT…]")
     illustrate(parser)
     return parser
-
-
-def _as_page(comparison: argparse.ArgumentParser) -> None:
-    """The forms of a report beside the table."""
-    comparison.add_argument("--json", action="store_true", help="as one JSON object")
-    comparison.add_argument("--html", metavar="FILE", type=Path, help="also as a page, in one file")
-
-
-def _health_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stack", nargs="?", default=argparse.SUPPRESS, metavar="STACK", help="as --stack")
-    form = parser.add_mutually_exclusive_group()
-    text = "as one JSON object"
-    form.add_argument("--json", dest="form", action="store_const", const="json", default="table", help=text)
-    text = "as one line of text, for a monitoring system"
-    form.add_argument("--line", dest="form", action="store_const", const="line", help=text)
-    text = "look again every so many seconds, until it is interrupted (default: %(const)s)"
-    parser.add_argument("--watch", nargs="?", type=_seconds, const=WATCH_PERIOD, metavar="SECONDS", help=text)
-    parser.add_argument("--html", metavar="FILE", type=Path, help="also as a status page, in one file")
-
-
-def _fix_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stack", metavar="STACK", help="for example prod")
-    parser.add_argument("runbook", choices=RUNBOOKS, metavar="RUNBOOK", help=", ".join(RUNBOOKS))
-    text = "say what is wrong and what would be done, and touch nothing; exit status 2 if anything is wrong"
-    parser.add_argument("--dry-run", action="store_true", help=text)
-    text = "with queue: try the jobs again that failed for good"
-    parser.add_argument("--retry-failed", action="store_true", help=text)
-
-
-def _seconds(text: str) -> float:
-    """A number of seconds, one or more. Raises argparse.ArgumentTypeError."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed: seconds, 1 to 86400")
-    return seconds
-
-
-def _write(path: Path, text: str, option: str = "--html") -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OperationError(f"{option} {path}: cannot be written: {error.strerror}") from None
-
-
-def _write_or_print(path: Path | None, text: str, option: str) -> None:
-    if path:
-        _write(path, text, option)
-    else:
-        print(text)
 
 
 def _init_options(parser: argparse.ArgumentParser) -> None:
@@ -525,69 +200,6 @@ def _init_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--secrets", action="store_true", help=text)
     text = "the stack that a new one is laid over (default: %(default)s)"
     parser.add_argument("--extends", default=PRODUCTION, metavar="STACK", help=text)
-
-
-def _deploy_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stack", metavar="STACK", help="for example prod")
-    text = "a branch, a tag or a commit (default: the one that is configured)"
-    parser.add_argument("ref", nargs="?", metavar="REF", help=text)
-    # the words as itqan-release on the host takes them
-    kind = parser.add_mutually_exclusive_group()
-    texts = {
-        "--quick": "without maintenance mode, Composer, npm and migrations, if nothing asks for them",
-        "--full": "all nine steps of the document",
-    }
-    for word, meaning in texts.items():
-        kind.add_argument(word, dest="options", action="append_const", const=word, help=meaning)
-    text = "the assets that are there are right: npm is left out"
-    parser.add_argument("--skip-npm", dest="options", action="append_const", const="--skip-npm", help=text)
-    text = "DANGER: drops all tables; only for copies, asks for the database's name"
-    parser.add_argument("--fresh", dest="options", action="append_const", const="--fresh", help=text)
-
-
-def _logs_options(parser: Parser) -> None:
-    parser.mixed = True
-    parser.add_argument("stack", metavar="STACK", help="for example prod")
-    text = f"any of {', '.join(SOURCES)}, and each further program of Supervisor's (default: all)"
-    parser.add_argument("sources", nargs="*", metavar="SOURCE", help=text)
-    text = "and what is written from now on, until it is interrupted"
-    parser.add_argument("-f", "--follow", action="store_true", help=text)
-    text = "10m, 2h, 3d, 14:30, 2026-11-29, '2026-11-29 14:30' (default: the last entries)"
-    parser.add_argument("--since", metavar="TIME", help=text)
-    text = "only entries that match, stack traces and all: a regular expression of Python's"
-    parser.add_argument("--grep", metavar="EXPRESSION", help=text)
-
-
-def _session_words(parser: Parser, words: str) -> None:
-    parser.add_argument("stack", metavar="STACK", help="for example prod")
-    text = "passed on as they are, options too"
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar=words, help=text)
-
-
-def _backup_options(parser: argparse.ArgumentParser) -> None:
-    text = "without one a backup is made"
-    parser.add_argument("action", nargs="?", choices=("list", "verify", "key"), help=text)
-    parser.add_argument("stack", metavar="STACK", help="for example prod")
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="key: takes the private key")
-    parser.add_argument("--json", action="store_true", help="list: with all manifests, as one JSON object")
-    _identity_option(parser)
-
-
-def _restore_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stack", metavar="STACK", help="the stack that the backup is of, for example prod")
-    text = (
-        "its name, as `backup list` shows it (default: a restore that stopped is continued, else the newest)"
-    )
-    parser.add_argument("backup", nargs="?", metavar="BACKUP", help=text)
-    parser.add_argument("--into", metavar="COPY", help="restore into this copy, and leave the stack alone")
-    text = "with the database's binary log up to this time, such as 2026-11-29T12:30:00Z"
-    parser.add_argument("--until", default="", metavar="TIME", help=text)
-    _identity_option(parser)
-
-
-def _identity_option(parser: argparse.ArgumentParser) -> None:
-    text = "the private key of age, which stays on this machine (- for standard input; else it is asked for)"
-    parser.add_argument("--identity", metavar="FILE", type=Path, help=text)
 
 
 def _confirm(stack: str, yes: bool) -> None:

@@ -21,6 +21,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("./itqan health prod --line", "one line for a monitoring system"),
         ("./itqan health prod --watch 10", "again every ten seconds"),
     ),
+    "fix": (
+        ("./itqan fix prod errors-500", "the document's steps, until it is cured"),
+        ("./itqan fix prod disk --dry-run", "what is wrong, and what would be done"),
+        ("./itqan fix prod queue --retry-failed", "failed jobs once more"),
+    ),
     "parity": (("./itqan parity prod staging", "how two hosts differ, and why"),),
     "init": (
         ("./itqan init prod", "asks"),
@@ -43,6 +48,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("./itqan rollback prod 8b076e37", "that one"),
     ),
     "releases": (("./itqan releases prod", "what was released, and who was on the server"),),
+    "deployment": (
+        ("./itqan deployment prod ~/itqan-platform", "into a checkout of the application, to be committed"),
+        ("./itqan deployment prod . --check", "for the application's pipeline"),
+    ),
     "logs": (
         ("./itqan logs prod app worker -f", "both, merged by time, and what comes"),
         ("./itqan logs prod --since 10m", "everything of the last ten minutes"),
@@ -64,6 +73,20 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("./itqan mysql prod -e 'SELECT COUNT(*) FROM users'", "one statement"),
     ),
     "redis": (("./itqan redis prod info memory", "one command; without any, a prompt"),),
+    "backup": (
+        ("./itqan backup prod", "now, beside those of the nights"),
+        ("./itqan backup list prod", "what there is, here and at the second place"),
+        (
+            "./itqan backup verify prod --identity backup.key",
+            "the newest one, restored into a copy and compared",
+        ),
+        ("./itqan backup key prod backup.key", "the key that backups are encrypted to"),
+    ),
+    "restore": (
+        ("./itqan restore prod --identity backup.key", "the newest backup; asks for the database's name"),
+        ("./itqan restore prod --into staging", "into a copy; the server is left alone"),
+        ("./itqan restore prod --until 2026-11-29T12:30:00Z", "and on, by the binary log"),
+    ),
     "down": (("./itqan down --stack staging-mine", "the copy, its network, its state"),),
     "outputs": (("./itqan outputs --json", "for a script"),),
     "env": (('eval "$(./itqan env)"', "then plain `pulumi` works"),),

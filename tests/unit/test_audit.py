@@ -31,7 +31,7 @@ from components.observation import State, parse, script
 from components.platform import Platform
 from components.surroundings import Unknown, judged
 from components.unit import Unit
-from operations import audit, cli
+from operations import audit, cli, command
 from operations.engine import Engine
 from operations.errors import ConfigurationError, OperationError
 from operations.report import Report
@@ -265,19 +265,19 @@ class TestCommand:
         self, monkeypatch: pytest.MonkeyPatch, asked: list[str], words: list[str], name: str
     ) -> None:
         monkeypatch.setattr(sys, "argv", ["itqan", "audit", *words])
-        assert cli.main() == cli.DIFFERENT
+        assert cli.main() == command.DIFFERENT
         assert asked == [name]
 
     def test_findings_alone_are_as_expected(self, monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
         healthy = [state for state in report.states if state.healthy]
         monkeypatch.setattr(audit, "audit_stack", lambda *_: replace(report, states=healthy, unknown=[]))
         monkeypatch.setattr(sys, "argv", ["itqan", "audit"])
-        assert cli.main() == cli.AS_EXPECTED
+        assert cli.main() == command.AS_EXPECTED
 
     def test_something_unknown_alone_is_not(self, monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
         monkeypatch.setattr(audit, "audit_stack", lambda *_: replace(report, states=[]))
         monkeypatch.setattr(sys, "argv", ["itqan", "audit"])
-        assert cli.main() == cli.DIFFERENT
+        assert cli.main() == command.DIFFERENT
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import cli
+from operations import cli, host_cli
 from operations.completion import completion
 from operations.examples import EXAMPLES, parsers
 from operations.reference import reference
@@ -69,7 +69,7 @@ def test_the_reference_tells_every_argument() -> None:
 def scripts(tmp_path: Path) -> Path:
     """A folder with the scripts of both shells."""
     for shell, name in (("bash", "itqan.bash"), ("zsh", "_itqan")):
-        (tmp_path / name).write_text(completion(cli.command_line(), shell, cli.SOURCES))
+        (tmp_path / name).write_text(completion(cli.command_line(), shell, host_cli.SOURCES))
     return tmp_path
 
 
@@ -77,7 +77,7 @@ CASES = [
     ("./itqan lo", {"logs"}),
     ("itqan branch ", {"up", "down", "list", "open", "sweep"}),
     ("./itqan logs pr", {"prod"}),
-    ("./itqan logs prod ", {*cli.SOURCES}),
+    ("./itqan logs prod ", {*host_cli.SOURCES}),
     ("./itqan logs prod app w", {"worker"}),
     ("./itqan logs prod app --f", {"--follow"}),
     ("./itqan up --stack pr", {"prod"}),

@@ -21,7 +21,7 @@ from components.render import text
 from components.runbooks import Diagnosis, Runbook, diagnosis, looks, plan, runbooks
 from components.runbooks.stores import bytes_of
 from components.unit import Unit
-from operations import cli
+from operations import cli, host_cli
 from operations import fix as module
 from operations.audit import side_of
 from operations.errors import OperationError
@@ -274,7 +274,7 @@ ELSEWHERE: list[tuple[str, dict[str, str], str]] = [
         {"health/services": HOST["health/services"].replace("nginx enabled active", "nginx enabled failed")},
         "nginx",
     ),
-    *((name, {"fix/disk": FULL}, "disk") for name in cli.RUNBOOKS if name != "disk"),
+    *((name, {"fix/disk": FULL}, "disk") for name in host_cli.RUNBOOKS if name != "disk"),
 ]
 
 
@@ -307,9 +307,9 @@ def words(found: Diagnosis) -> list[str]:
 
 class TestDiagnosis:
     def test_the_command_names_the_runbooks_that_there_are(self, any_settings: Settings) -> None:
-        assert tuple(books_of(any_settings)) == cli.RUNBOOKS
+        assert tuple(books_of(any_settings)) == host_cli.RUNBOOKS
 
-    @pytest.mark.parametrize("name", cli.RUNBOOKS)
+    @pytest.mark.parametrize("name", host_cli.RUNBOOKS)
     def test_of_a_healthy_host_there_is_nothing(self, prod: Settings, name: str) -> None:
         found = diagnosed(prod, name, {})
         assert (words(found), found.unread, found.elsewhere, found.cured) == ([], [], {}, True)
@@ -327,7 +327,7 @@ class TestDiagnosis:
         assert [part for part, step in zip(steps, planned, strict=True) if part not in step] == []
 
     def test_every_runbook_is_tried_in_the_table(self) -> None:
-        assert {case[0] for case in CASES.values()} == set(cli.RUNBOOKS)
+        assert {case[0] for case in CASES.values()} == set(host_cli.RUNBOOKS)
 
     @pytest.mark.parametrize(("name", "changes", "first"), ELSEWHERE)
     def test_a_cause_elsewhere_is_named(
@@ -335,21 +335,21 @@ class TestDiagnosis:
     ) -> None:
         assert next(iter(diagnosed(prod, name, changes).elsewhere)) == first
 
-    @pytest.mark.parametrize("name", cli.RUNBOOKS)
+    @pytest.mark.parametrize("name", host_cli.RUNBOOKS)
     def test_nothing_seen_is_not_cured(self, prod: Settings, name: str) -> None:
         """And nothing is done about what could not be judged."""
         found = diagnosis(books_of(prod), name, seen_of(prod, {}, {}), states_of(prod))
         assert not found.cured
         assert found.elsewhere == {}
 
-    @pytest.mark.parametrize("name", cli.RUNBOOKS)
+    @pytest.mark.parametrize("name", host_cli.RUNBOOKS)
     def test_what_it_rests_on_is_looked_at(self, prod: Settings, name: str) -> None:
         books = books_of(prod)
         asked = {unit.name for unit in looks(books, name)}
         for other in (name, *books[name].rests_on):
             assert {unit.name for unit in books[other].looks} <= asked
 
-    @pytest.mark.parametrize("name", cli.RUNBOOKS)
+    @pytest.mark.parametrize("name", host_cli.RUNBOOKS)
     def test_its_units_are_there_and_each_has_a_step(self, any_settings: Settings, name: str) -> None:
         book = books_of(any_settings)[name]
         assert set(book.units) <= {step.unit for step in book.steps}
@@ -389,7 +389,7 @@ class TestDiagnosis:
             "last error in the application's log: [2026-01-01 03:00:00] production.ERROR: Oops at /a.php:3",
         )
 
-    @pytest.mark.parametrize("name", cli.RUNBOOKS)
+    @pytest.mark.parametrize("name", host_cli.RUNBOOKS)
     def test_a_person_is_told_where_to_look(self, prod: Settings, name: str) -> None:
         person = books_of(prod)[name].person(changed(prod, {}))
         assert person

@@ -15,7 +15,7 @@ from components.health.model import Result, Verdict
 from components.observation import State
 from components.parity import Row as Compared
 from components.unit import Unit
-from operations import cli, overview
+from operations import cli, command, overview
 from operations.errors import OperationError
 from operations.graph import PROGRAM, dependencies, edges, graph
 from operations.health import Health
@@ -194,7 +194,7 @@ def test_the_picture_goes_to_a_file_or_to_standard_output(
     file = tmp_path / "p.svg"
     monkeypatch.setattr("operations.audit.audit_stack", lambda *_: report)
     monkeypatch.setattr("sys.argv", ["itqan", *words.replace("FILE", str(file)).split()])
-    assert cli.main() == cli.DIFFERENT
+    assert cli.main() == command.DIFFERENT
     out = capsys.readouterr().out
     assert out.startswith(begins) and (begins != "" or file.read_text().startswith("<svg "))
     assert bool(out) == bool(begins)
@@ -205,6 +205,6 @@ def test_a_file_that_cannot_be_written_is_one_line(
 ) -> None:
     monkeypatch.setattr("operations.audit.audit_stack", lambda *_: report)
     monkeypatch.setattr("sys.argv", ["itqan", "graph", "prod", "--svg", "/nowhere/p.svg"])
-    assert cli.main() == cli.FAILED
+    assert cli.main() == command.FAILED
     said = capsys.readouterr().err
     assert said == "itqan: --svg /nowhere/p.svg: cannot be written: No such file or directory\n"

@@ -20,7 +20,7 @@ from components.health.model import graded
 from components.observation import State, parse, script
 from components.platform import load_platform
 from components.unit import Unit
-from operations import cli, health
+from operations import cli, command, health
 from operations.audit import side_of
 from operations.errors import ConfigurationError, OperationError
 from operations.health import Health
@@ -723,7 +723,7 @@ class TestCommand:
     def test_exits_with_2_when_anything_is_not_good(
         self, monkeypatch: pytest.MonkeyPatch, looked: list[Health], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert self.run(monkeypatch) == cli.DIFFERENT
+        assert self.run(monkeypatch) == command.DIFFERENT
         assert capsys.readouterr().out.splitlines()[-1] == looked[0].closing_line()
 
     def test_exits_with_0_when_all_is_good(
@@ -731,7 +731,7 @@ class TestCommand:
     ) -> None:
         good = [result for result in report.results if result.verdict.state == "good"]
         looked[:] = [replace(report, results=good)]
-        assert self.run(monkeypatch, "--json") == cli.AS_EXPECTED
+        assert self.run(monkeypatch, "--json") == command.AS_EXPECTED
 
     def test_a_host_that_cannot_be_looked_at_is_1_and_a_line_too(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -740,22 +740,22 @@ class TestCommand:
             raise OperationError("cannot look at x:\n  is the copy up?")
 
         monkeypatch.setattr(health, "stack_settings", refuse)
-        assert self.run(monkeypatch) == cli.FAILED
+        assert self.run(monkeypatch) == command.FAILED
         assert capsys.readouterr().out == ""
-        assert self.run(monkeypatch, "--line") == cli.FAILED
+        assert self.run(monkeypatch, "--line") == command.FAILED
         assert capsys.readouterr().out == "UNKNOWN itqan prod: cannot look at x:   is the copy up?\n"
 
     def test_one_form_at_a_time(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert self.run(monkeypatch, "--json", "--line") == cli.FAILED
+        assert self.run(monkeypatch, "--json", "--line") == command.FAILED
         assert "not allowed with" in capsys.readouterr().err
 
     @pytest.mark.parametrize("period", ["0", "x", "1e9"])
     def test_a_period_is_seconds(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], period: str
     ) -> None:
-        assert self.run(monkeypatch, "--watch", period) == cli.FAILED
+        assert self.run(monkeypatch, "--watch", period) == command.FAILED
         assert "allowed: seconds, 1 to 86400" in capsys.readouterr().err
 
     def test_watching_goes_on_where_a_host_cannot_be_looked_at(
@@ -782,7 +782,7 @@ class TestCommand:
         monkeypatch.setattr(health, "look_at", look)
         monkeypatch.setattr("operations.health.time.sleep", sleep)
         page = tmp_path / "status.html"
-        assert self.run(monkeypatch, "--line", "--watch", "7", "--html", str(page)) == cli.INTERRUPTED
+        assert self.run(monkeypatch, "--line", "--watch", "7", "--html", str(page)) == command.INTERRUPTED
         said = capsys.readouterr()
         assert said.out == f"{report.line()}\n" * 2
         assert said.err.startswith("itqan: cannot look at x\n")

@@ -25,7 +25,7 @@ from components.observation import Endpoint
 from components.platform import load_platform
 from components.render import FILES
 from files.logs.reader import ENTRY, FORMS, LINE, Asked, Entries, Lines, Log, moment
-from operations import cli, logs
+from operations import cli, host_cli, logs
 from operations.errors import OperationError
 from operations.harmless import harmless
 from settings import Settings
@@ -409,7 +409,7 @@ def test_every_log_of_the_document_is_a_source(prod: Settings) -> None:
         "/var/log/nginx/error.log",
         "/var/log/mysql/error.log",
     } <= paths
-    assert tuple(found) == cli.SOURCES
+    assert tuple(found) == host_cli.SOURCES
     assert all(form in FORMS for source in found.values() for _, form in source.files)
 
 

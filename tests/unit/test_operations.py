@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from operations import cli, stamp, subnets, tiers
+from operations import cli, command, stamp, subnets, tiers
 from operations.backend import chosen_backend
 from operations.daemon import Daemon
 from operations.display import Display
@@ -80,7 +80,7 @@ class TestCommandLine:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setattr(sys, "argv", ["itqan", *arguments])
-        assert cli.main() == cli.FAILED
+        assert cli.main() == command.FAILED
         text = capsys.readouterr().err
         assert message in text
         assert "--help" in text
@@ -91,7 +91,7 @@ class TestCommandLine:
     ) -> None:
         monkeypatch.setattr(sys, "argv", ["itqan", "down"])
         monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
-        assert cli.main() == cli.FAILED
+        assert cli.main() == command.FAILED
         assert "./itqan down --yes" in capsys.readouterr().err
 
     def test_the_fast_path_imports_neither_the_settings_nor_the_sdk(self) -> None:
