@@ -104,9 +104,10 @@ needed_kilobytes() {
 
 whole_here() { book whole "$BACKUPS"; }
 
-# remove_loose: what a killed run left in the backups' folder, and nothing else
+# remove_loose: what a killed run left in the backups' folder, and nothing else; what a restore left that never closed the site
 remove_loose() {
     local name
+    if ! is_restoring; then clear_beside; fi
     find "$STATE" -maxdepth 1 \( -name 'work.*' -o -name fetched -o -name received \) -mmin +1440 -exec rm -rf {} +
     book loose "$BACKUPS" | while read -r name; do
         say "backup: a run that was killed left $BACKUPS/$name: removed"

@@ -116,7 +116,8 @@ prepare_database() {
     say "restore: $STEP, beside the one in use"
     settings=$(sql "SELECT CONCAT('CHARACTER SET ', default_character_set_name, ' COLLATE ', default_collation_name) \
 FROM information_schema.schemata WHERE schema_name = '$DATABASE'")
-    sql_root -e "DROP DATABASE IF EXISTS \`$new\`; DROP DATABASE IF EXISTS \`${DATABASE}_itqan_old\`; CREATE DATABASE \`$new\` $settings" </dev/null
+    clear_beside
+    sql_root -e "CREATE DATABASE \`$new\` $settings" </dev/null
     if ! opened database | sql_root "$new"; then forget_new "the database cannot be read from $NAME: age's, gzip's or the database's words stand above"; fi
     STEP="comparison of the database with the manifest"
     say "restore: $STEP"
@@ -135,10 +136,16 @@ require_same() {
 }
 # forget_new WORDS: what was made beside goes again; nobody has noticed it
 forget_new() {
-    local path
-    sql_root -e "DROP DATABASE IF EXISTS \`${DATABASE}_itqan_new\`" </dev/null
-    for path in $(restored_paths); do rm -rf "$ROOT/$path.itqan-new"; done
+    clear_beside
     refuse "$1; nothing was changed"
+}
+# clear_beside: what a restore that never closed the site has made, one that was killed too
+clear_beside() {
+    local path
+    sql_root -e "DROP DATABASE IF EXISTS \`${DATABASE}_itqan_new\`; DROP DATABASE IF EXISTS \`${DATABASE}_itqan_old\`" </dev/null
+    rm -rf "$ROOT"/storage/.itqan-restore.*
+    for path in $FILES $(cat "$STATE/paths" 2>/dev/null || true); do rm -rf "$ROOT/$path.itqan-new"; done
+    rm -f "$STATE/paths" "$STATE/objects.sql"
 }
 
 # dump_objects: what a table does not take with it when it moves: views, triggers, routines, events
