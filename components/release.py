@@ -16,6 +16,7 @@ from .redis import ACCOUNT
 from .render import host_script, managed, render
 from .repository import ssh_command
 from .sample import BRANCH, sample_repository
+from .supervisor import programs
 from .unit import Unit, call, file_line, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
@@ -94,6 +95,7 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
         *([_origin()] if sample else []),
         *([_deploy_key(settings)] if settings.deploy_key else []),
         _checkout(settings),
+        _layout(settings),
         _dotenv(settings),
         _code(settings, platform, commit),
         _permissions(settings),
@@ -111,6 +113,8 @@ def _conf(settings: Settings, platform: Platform) -> str:
         "DOMAIN": settings.domain,
         "BACKUPS": settings.application.backups,
         "KEEP_BACKUPS": str(settings.release.keep_backups),
+        "KEEP_RELEASES": str(settings.release.keep_releases),
+        "PROGRAMS": " ".join(program.name for program in programs(settings)),
         "ROOT": settings.application.path,
         "DEPLOY_USER": settings.server.deploy_user,
         "WEB_USER": settings.server.web_user,
@@ -176,6 +180,17 @@ def _checkout(settings: Settings) -> Unit:
         probe=call("probe_checkout", root),
         expect=f"checkout {root} origin {_origin_of(settings)}\ncheckout {root} fileMode false",
         apply=call(TOOL, "clone"),
+    )
+
+
+def _layout(settings: Settings) -> Unit:
+    """The application's path is a folder that releases change, or a link to the release that runs."""
+    root, strategy = settings.application.path, settings.release.strategy
+    return Unit(
+        name="release/layout",
+        probe=call("probe_layout", root, *settings.shared_paths),
+        expect=f"layout {strategy}",
+        apply=call(TOOL, "layout", strategy),
     )
 
 

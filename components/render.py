@@ -61,8 +61,8 @@ PARTS = {
     "release/release.sh": tuple(
         f"release/{part}.sh"
         for part in (
-            *("steps", "git", "checks", "plan", "backup", "build", "permissions"),
-            *("database", "caches", "log", "undo", "restore"),
+            *("steps", "git", "checks", "plan", "breaking", "backup", "build", "permissions"),
+            *("folders", "layout", "database", "caches", "processes", "opcache", "log", "undo", "restore"),
         )
     ),
 }

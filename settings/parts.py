@@ -248,6 +248,8 @@ class Release(Part):
     ref: GitRef = "main"
     known_hosts: list[SingleLine] = Field([], description="lines of ssh-keyscan for the repository's host")
     keep_backups: int = Field(10, ge=1, le=1000, description="1 to 1000")
+    strategy: Literal["in-place", "atomic"] = Field("in-place", description="in-place or atomic")
+    keep_releases: int = Field(3, ge=1, le=100, description="1 to 100: of atomic, beside the one that runs")
 
     @field_validator("repository", mode="before")
     @classmethod
