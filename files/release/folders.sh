@@ -111,12 +111,9 @@ take_files() {
 # writes there; else a copy.
 take_made() {
     if [ -e "$ROOT/$1" ] || ! [ -e "$RUNNING/$1" ] || [ -e "$RUNNING/.git/itqan-${1##*/}" ]; then return; fi
-    mkdir -p "$(dirname "$ROOT/$1")"
-    if [ "$(cat "$RUNNING/$1/.itqan-digest" 2>/dev/null)" = "$2" ]; then
-        cp -al "$RUNNING/$1" "$ROOT/$1"
-    else
-        cp -a --reflink=auto "$RUNNING/$1" "$ROOT/$1"
-    fi
+    local how=(-a --reflink=auto)
+    if [ "$(cat "$RUNNING/$1/.itqan-digest" 2>/dev/null)" = "$2" ]; then how=(-al); fi
+    (cd "$RUNNING" && cp "${how[@]}" --parents "$1" "$ROOT/")
 }
 
 # bring_shared FROM COMMIT: files that a commit has in a shared folder: new ones, and those that it changed

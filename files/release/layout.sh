@@ -54,7 +54,7 @@ become_folder() {
 # place_shared FOLDER PATH: the link in a release to what all of them share
 place_shared() {
     if [ -e "$1/$2" ] || [ -L "$1/$2" ]; then return; fi
-    mkdir -p "$(dirname "$1/$2")"
+    as "$DEPLOY_USER" mkdir -p "$(dirname "$1/$2")"
     put_link "$FOLDERS/shared/$2" "$1/$2"
 }
 
