@@ -12,7 +12,7 @@ permissions() {
 application_permissions() {
     local path skip=()
     for path in $WRITABLE_PATHS; do skip+=(-o -path "$ROOT/$path"); done
-    chown -R "$APPLICATION_OWNER" "$ROOT"
+    find "$ROOT" -not \( -user "${APPLICATION_OWNER%:*}" -group "${APPLICATION_OWNER#*:}" \) -exec chown -h "$APPLICATION_OWNER" {} +
     find "$ROOT" \( -path "$ROOT/node_modules" -o -path "$ROOT/.git" -o -type l "${skip[@]}" \) -prune -o -not -perm "$APPLICATION_MODE" \
         -not -path "$ROOT/.env" -exec chmod "$APPLICATION_MODE" {} +
 }
@@ -36,7 +36,6 @@ permissions_step() {
         # of a new folder; what releases share is as it was
         application_permissions
         writable_permissions "$(for path in $WRITABLE_PATHS; do if is_own "$path"; then echo "$path"; fi; done)"
-        deploy_git update-index -q --refresh || true
     fi
     chown "${mode% *}" "$ROOT/.env"
 }

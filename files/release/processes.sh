@@ -5,15 +5,47 @@
 # They look for the words of queue:restart and reverb:restart when they have slept, Reverb every five seconds, and go on with the old
 # code until then: a signal is sooner.
 restart_workers() {
-    local before failing
+    local before failing status=0
     before=$(long_lived) failing=$(programs_failing)
     artisan queue:restart
     artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
     as "$DEPLOY_USER" touch "$ROOT/.git/released"
+    hold_clients
     end_processes "$before"
     (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
     refresh_opcache || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
-    wait_for_processes "$before" "$failing"
+    wait_for_processes "$before" "$failing" || status=$?
+    if [ -n "$HOLDER" ]; then kill "$HOLDER" 2>/dev/null || true; fi
+    return "$status"
+}
+
+# hold_clients: while Reverb starts anew, who asks for it is kept waiting instead of refused (see `upstream` in files/nginx/site.conf.j2);
+# for half a minute at most
+hold_clients() {
+    HOLDER=''
+    if ! is_atomic; then return; fi
+    setpriv --reuid="$WEB_USER" --regid="$WEB_USER" --clear-groups python3 -c '
+import socket, time
+def is_up():
+    try:
+        socket.create_connection(("127.0.0.1", 8080), 1).close()
+    except OSError:
+        return False
+    return True
+held, asked, until = [], 0.0, time.monotonic() + 30
+server = socket.create_server(("127.0.0.1", 8079), backlog=512)
+server.settimeout(0.02)
+while (now := time.monotonic()) < until:
+    try:
+        held.append(server.accept()[0])
+    except OSError:
+        pass
+    if held and now - asked > 0.02:
+        asked = now
+        if is_up():
+            while held:
+                held.pop().close()' </dev/null >/dev/null 2>&1 8>&- &
+    HOLDER=$!
 }
 
 # long_lived: their numbers, a line each

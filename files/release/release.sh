@@ -108,6 +108,7 @@ end_release() {
     note STEP ended
     log_release released
     forget_undo
+    deploy_git update-index -q --refresh || true # the permissions have touched every file: git need not look into them again
     prune_folders || say "release: earlier releases were not removed: see above"
 }
 
