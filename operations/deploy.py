@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from settings import Settings
 
 # What a release rests on, beside the code itself.
-RESTS_ON = ("host/runner", "release/tool", "release/settings", "release/checkout", "release/layout", "release/env")
+RESTS_ON = (
+    "host/runner",
+    "release/tool",
+    "release/settings",
+    "release/checkout",
+    "release/layout",
+    "release/env",
+)
 CODE = "release/code"
 
 
