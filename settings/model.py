@@ -266,7 +266,7 @@ class Settings(Part):
 
     @property
     def is_atomic(self) -> bool:
-        """Whether each release is a folder of its own, and the application's path a link to the one that runs."""
+        """Whether each release is a folder of its own, and the application's path a link to what runs."""
         return self.release.strategy == "atomic"
 
     @property
@@ -277,7 +277,7 @@ class Settings(Part):
 
     @property
     def shared_paths(self) -> list[str]:
-        """What the web user writes and all releases have; what is cached below `bootstrap` is each one's own."""
+        """What the web user writes and all releases have; caches, below `bootstrap`, are each one's own."""
         paths = self.permissions.writable.paths
         return [path for path in paths if path.partition("/")[0] != "bootstrap"]
 

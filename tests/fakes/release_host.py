@@ -83,7 +83,10 @@ esac""",
     "bin/composer": """echo "composer $1" >>calls
 cat words
 stop_at "composer $1"
-if [ "$1" = install ]; then mkdir -p "$here/vendor"; git -C "$here" rev-parse HEAD >"$here/vendor/autoload.php"; fi""",
+if [ "$1" = install ]; then
+    mkdir -p "$here/vendor"
+    git -C "$here" rev-parse HEAD >"$here/vendor/autoload.php"
+fi""",
     "bin/npm": """echo "npm $1" >>calls
 stop_at "npm $1"
 if [ "$1" = ci ]; then mkdir -p "$here/node_modules"; else mkdir -p "$here/public/build"; fi""",

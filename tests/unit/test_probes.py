@@ -6,12 +6,14 @@ import hashlib
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from components.unit import file_line, secret_file_line
+from tests.fakes.release_host import needs_root
 
 Bash = Callable[..., "subprocess.CompletedProcess[str]"]
 LOGIN = "user:ghp_x@"  # what somebody may have written into a URL
@@ -374,7 +376,8 @@ def test_processes_count_that_may_have_read_another_configuration(bash: Bash, tm
     (tmp_path / "bootstrap/cache/config.php").touch()
     listed = "0 php-fpm: pool www\\n90 php-fpm: master\\n90 bash"
     working = "3 9000000 $PWD php8.4 artisan queue:work\\n4 9000000 $PWD vim"
-    fakes = f"ps() {{ printf '{listed}\\n'; }}; application_processes() {{ printf \"{working}\\n\"; }}"
+    fakes = f"ps() {{ printf '{listed}\\n'; }}"
+    fakes += f'; application_processes() {{ printf "{working}\\n"; }}'
     assert bash(f"{fakes}; probe_processes me $PWD").stdout == "processes with an older configuration 2\n"
     os.utime(tmp_path / "bootstrap/cache/config.php", (1, 1))
     assert bash(f"{fakes}; probe_processes me $PWD").stdout == "processes with an older configuration none\n"

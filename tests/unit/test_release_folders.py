@@ -93,8 +93,9 @@ def test_to_a_link_and_back_loses_nothing(tool: Tool, app: Path) -> None:
     assert not (app.parent / ".app").exists()
 
 
-@pytest.mark.parametrize("step", range(1, 6))
-@pytest.mark.parametrize("strategy", ["atomic", "in-place"])
+@pytest.mark.parametrize(
+    ("strategy", "step"), [("atomic", 1), ("atomic", 2), *(("in-place", step) for step in range(1, 6))]
+)
 def test_a_change_of_strategy_that_dies_is_finished(tool: Tool, app: Path, strategy: str, step: int) -> None:
     before = everything(app)
     if strategy == "in-place":
@@ -104,8 +105,7 @@ def test_a_change_of_strategy_that_dies_is_finished(tool: Tool, app: Path, strat
     program.write_text(
         whole.replace("\ncase ${1-} in\n    import)", f"{DIES % step}\ncase ${{1-}} in\n    import)")
     )
-    died = tool("layout", strategy).returncode == -9
-    assert died or step > 2
+    assert tool("layout", strategy).returncode == -9
     assert everything(app) == before
     program.write_text(whole)
     assert tool("layout", strategy).returncode == 0
@@ -120,17 +120,14 @@ def test_a_release_is_a_folder_of_its_own_and_takes_everything_along(tool: Tool,
     (old / "vendor/package.php").write_text("<?php")
     before = everything(old)
     (linked / "node_modules").mkdir(exist_ok=True)
-    wanted = commit(linked, app__New_php="<?php\n", storage__app__new="of the commit\n")
+    wanted = commit(linked, **{"app/New.php": "<?php\n", "storage/app/new": "of the commit\n"})
     done = tool("deploy", "main", wanted)
     assert done.returncode == 0, done.stderr
     assert "maintenance" not in done.stderr.replace("without maintenance", "")
     assert linked.resolve() != old
     assert git(linked, "rev-parse", "HEAD", "refs/heads/mine") == f"{wanted}\n{SAMPLE}"
     after = everything(linked)
-    assert {name: text for name, text in after.items() if name in before} == {
-        **before,
-        "storage/app/new": "",
-    } or (set(after) - set(before) == {"app__New_php".replace("__", "/"), "storage/app/new"})
+    assert {name: after.get(name) for name in before} == before
     assert after["storage/app/new"] == "of the commit\n"
     assert after["notes.txt"] == "by hand"
     assert (linked / "public/storage").readlink() == linked / "storage/app/public"
@@ -191,7 +188,9 @@ def test_the_release_before_comes_back_without_building(tool: Tool, linked: Path
     assert git(linked, "status", "--porcelain", "--untracked-files=no") == ""
 
 
-def test_earlier_releases_are_kept_but_not_for_ever(tool: Tool, linked: Path, tmp_path: Path) -> None:
+def test_earlier_releases_are_kept_but_not_for_ever(
+    tool: Tool, linked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """KEEP_RELEASES is 2; one that a process works in stays."""
     commits = [SAMPLE]
     shell = linked.resolve()
@@ -200,12 +199,9 @@ def test_earlier_releases_are_kept_but_not_for_ever(tool: Tool, linked: Path, tm
         (tmp_path / "bin/npm").write_text(
             (tmp_path / "bin/npm").read_text() + f'echo {number} >"$here/public/build/app-{number}.js"\n'
         )
-        here = os.getcwd()
-        os.chdir(shell)
-        try:
-            done = tool("deploy", "main", commits[-1])
-        finally:
-            os.chdir(here)
+        monkeypatch.chdir(shell)
+        done = tool("deploy", "main", commits[-1])
+        monkeypatch.undo()
         assert done.returncode == 0, done.stderr
     assert folders(linked) == [commits[0][:12], *(one[:12] for one in commits[-3:])]
     assert f"{commits[0][:12]} stays: a process still works in it" in done.stderr
