@@ -107,5 +107,5 @@ take_shared_back() {
     deploy_git ls-files -d -z | sort -zu | deploy_git checkout-index -z --stdin
     rm -f "$ROOT/.git/info/sparse-checkout"
     # shellcheck disable=SC2016 # the inner shell's own words
-    { shared_paths | sed 's|.*|/&|'; echo /bootstrap/cache/views/; } | as "$DEPLOY_USER" sh -c 'grep -vxF -f /dev/stdin "$1" >"$1.next"; mv -f "$1.next" "$1"' _ "$ROOT/.git/info/exclude"
+    shared_paths | sed 's|.*|/&|' | as "$DEPLOY_USER" sh -c 'grep -vxF -f /dev/stdin "$1" >"$1.next"; mv -f "$1.next" "$1"' _ "$ROOT/.git/info/exclude"
 }

@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -108,6 +109,13 @@ class Host:
 
 @pytest.fixture(scope="module")
 def host(copy: Copy) -> Iterator[Host]:
+    """See clone_of_the_repository."""
+    with clone_of_the_repository(copy) as made:
+        yield made
+
+
+@contextmanager
+def clone_of_the_repository(copy: Copy) -> Iterator[Host]:
     """A clone of the repository on the host; afterwards the copy is as it was."""
     old = copy.outputs["release"]
     copy.bash(

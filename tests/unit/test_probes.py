@@ -385,7 +385,7 @@ def test_processes_count_that_may_have_read_another_configuration(bash: Bash, tm
 
 @needs_root
 def test_processes_of_an_earlier_release_are_seen(bash: Bash, tmp_path: Path) -> None:
-    """Real ones: one that began before the release, in another folder, in a deleted one; and one that is right."""
+    """Real ones: begun before the release, in another folder, in a deleted one, and one that is right."""
     root, old, gone = tmp_path / "app", tmp_path / ".app/1-old", tmp_path / ".app/2-gone"
     running = tmp_path / ".app/3-new"
     for folder in (old, gone, running / ".git"):
