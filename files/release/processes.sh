@@ -7,13 +7,13 @@
 restart_workers() {
     local before failing status=0
     before=$(long_lived) failing=$(programs_failing)
+    as "$DEPLOY_USER" touch "$ROOT/.git/released" # what starts from now on has all of it
+    hold_clients
     artisan queue:restart
     artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
-    as "$DEPLOY_USER" touch "$ROOT/.git/released"
-    hold_clients
+    refresh_opcache || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
     end_processes "$before"
     (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
-    refresh_opcache || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
     wait_for_processes "$before" "$failing" || status=$?
     if [ -n "$HOLDER" ]; then kill "$HOLDER" 2>/dev/null || true; fi
     return "$status"
@@ -24,7 +24,7 @@ restart_workers() {
 hold_clients() {
     HOLDER=''
     if ! is_atomic; then return; fi
-    setpriv --reuid="$WEB_USER" --regid="$WEB_USER" --clear-groups python3 -c '
+    setpriv --reuid="$WEB_USER" --regid="$(id -g "$WEB_USER")" --clear-groups python3 -c '
 import socket, time
 def is_up():
     try:
@@ -46,6 +46,7 @@ while (now := time.monotonic()) < until:
             while held:
                 held.pop().close()' </dev/null >/dev/null 2>&1 8>&- &
     HOLDER=$!
+    disown "$HOLDER" # bash would tell of its end
 }
 
 # long_lived: their numbers, a line each
@@ -56,7 +57,10 @@ end_processes() {
 }
 # still_there PIDS: those of them that have not ended; a number that comes again this soon is the same process
 still_there() { comm -12 <(sort <<<"$1") <(long_lived | sort); }
-none_left() { ! still_there "$1" | grep -q .; }
+none_left() {
+    supervisor_rpc supervisor.getState >/dev/null
+    ! still_there "$1" | grep -q .
+}
 
 # wait_for_processes PIDS FAILING: each question wakes Supervisor, which else looks once a second at what has ended
 wait_for_processes() {

@@ -18,7 +18,8 @@ WATCH = """
 const [root, host, key] = process.argv.slice(2);
 const Pusher = require('node:module').createRequire(`${root}/`)('pusher-js');
 const pusher = new Pusher(key, {
-    wsHost: host, wssPort: 443, forceTLS: true, enabledTransports: ['ws', 'wss'], cluster: '', enableStats: false,
+    wsHost: host, wssPort: 443, forceTLS: true, enabledTransports: ['ws', 'wss'],
+    cluster: '', enableStats: false,
 });
 const say = (what, more) => console.log(JSON.stringify({ at: Date.now(), what, ...more }));
 pusher.connection.bind('state_change', ({ current }) => say(current));
@@ -68,8 +69,8 @@ class Traffic:
         self._copy.bash(f"grep -q ' {domain}$' /etc/hosts || echo '{address} {domain}' >>/etc/hosts")
         self._copy.bash(f"cat >/run/watch.cjs <<'END'\n{WATCH}\nEND\n: >/run/watch.log")
         command = (
-            f"cd /; NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt exec node /run/watch.cjs {APPLICATION} "
-            f"{domain} {key} >/run/watch.log 2>&1"
+            "cd /; NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt "
+            f"exec node /run/watch.cjs {APPLICATION} {domain} {key} >/run/watch.log 2>&1"
         )
         run = ["docker", "exec", self._copy.outputs["container"], "bash", "-c", command]
         self._process = subprocess.Popen(run, cwd=ROOT, text=True)

@@ -1,4 +1,4 @@
-"""The strategy `atomic` under load: to it, three releases, one that fails, one that dies, back, and to in-place."""
+"""The strategy `atomic` under load: to it, three releases, two that fail, a rollback, and in-place again."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ UPLOAD = f"{ROOT}/storage/app/upload"
 def host(copy: Copy) -> Iterator[Host]:
     """See test_c_releases; with an upload and a local branch that have to survive."""
     with clone_of_the_repository(copy) as made:
-        copy.bash(
-            f"echo kept >{UPLOAD}; chown www-data: {UPLOAD}; runuser -u deploy -- git -C {ROOT} branch mine"
-        )
+        branch = f"runuser -u deploy -- git -C {ROOT} branch"
+        copy.bash(f"echo kept >{UPLOAD}; chown www-data: {UPLOAD}; {branch} mine")
         yield made
-        copy.bash(f"rm -f {UPLOAD}; runuser -u deploy -- git -C {ROOT} branch -D mine")
+        copy.bash(f"rm -f {UPLOAD}; {branch} -D mine")
 
 
 def set_strategy(copy: Copy, strategy: str) -> None:
@@ -46,10 +45,9 @@ def require_all_run(host: Host, commit: str) -> None:
     assert copy.request("POST", f"/api/visits/{token}").status == 202
     poll(lambda: copy.get(f"/api/visits/{token}").status == 200, 30, "the job")
     assert commit in copy.get(f"/api/visits/{token}").data.decode()
-    copy.bash(f"cd {ROOT}; runuser -u www-data -- php artisan schedule:run >&2")
     newest = "SELECT `release` FROM heartbeats ORDER BY id DESC LIMIT 1"
-    beat = f"runuser -u www-data -- php {ROOT}/artisan itqan:heartbeat >&2; mysql -N itqan_platform -e '{newest}'"
-    assert copy.bash(beat) == commit
+    beat = f"cd {ROOT}; runuser -u www-data -- php artisan itqan:heartbeat >&2"
+    assert copy.bash(f"{beat}; mysql -N itqan_platform -e '{newest}'") == commit
     gone = "find /proc -mindepth 2 -maxdepth 2 -name cwd -user www-data -lname '*(deleted)' -printf '%l\n'"
     assert copy.bash(f"runuser -u www-data -- {gone} 2>/dev/null", check=False) == ""
 

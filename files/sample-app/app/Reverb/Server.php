@@ -20,7 +20,6 @@ final class Server
 
     private const ACTIVITY_TIMEOUT_SECONDS = 30;
     private const UNKNOWN_APPLICATION = 4001;
-    private const COME_BACK_AT_ONCE = 4200;
     private const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
     private const REASONS = [
         200 => 'OK',
@@ -83,17 +82,6 @@ final class Server
         }
 
         fclose($this->listener);
-        $this->sendClientsAway();
-    }
-
-    private function sendClientsAway(): void
-    {
-        foreach ($this->connections as $connection) {
-            if ($connection->upgraded) {
-                $connection->write(Frame::encode(Frame::CLOSE, pack('n', self::COME_BACK_AT_ONCE)));
-                $connection->flush();
-            }
-        }
     }
 
     private function serveOnce(): void
