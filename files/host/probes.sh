@@ -637,7 +637,7 @@ probe_layout() {
     local root=$1 path folders unfinished=''
     folders=$(folders_of "$1")
     shift
-    if ! [ -L "$root" ]; then
+    if ! [[ $(readlink "$root") = ".${root##*/}"/* ]]; then
         printf 'layout in-place\n'
         return
     fi
@@ -810,6 +810,7 @@ probe_git_hosts() {
 probe_git_facts() {
     printf 'release.repository=%s\n' "$(git_origin "$1")"
     printf 'commit=%s\n' "$(release_git "$1" rev-parse -q --verify HEAD)"
+    case $(probe_layout "$1") in *atomic*) printf 'release.strategy=atomic\n' ;; esac
     printf 'release.ref=%s\n' "$(release_git "$1" symbolic-ref -q --short HEAD || release_git "$1" rev-parse -q --verify HEAD)"
 }
 

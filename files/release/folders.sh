@@ -2,7 +2,8 @@
 # that link. FOLDERS holds them as TIME-COMMIT; `shared`, what the web user writes and all of them have (storage); `assets`, the
 # built files of those that are kept; `undo`, the journal.
 
-is_atomic() { [ -L "$SITE" ]; }
+# is_atomic: a link to somewhere else is somebody's own, and as good as a folder
+is_atomic() { [[ $(readlink "$SITE") = ".${SITE##*/}"/* ]]; }
 
 # is_own PATH: whether a writable folder is each release's own: what is cached is made from its code
 is_own() { [[ $1 = bootstrap || $1 = bootstrap/* ]]; }

@@ -26,6 +26,7 @@ layout() {
 become_link() {
     local folder
     if is_atomic; then return; fi
+    if [ -L "$SITE" ]; then refuse "$SITE is a link to $(readlink "$SITE"), which is not of this stack: move the folder there first"; fi
     install -d "$FOLDERS"
     chown "$APPLICATION_OWNER" "$FOLDERS"
     folder=$(new_folder "$(deploy_git rev-parse -q --verify HEAD || echo empty)")

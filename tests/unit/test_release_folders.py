@@ -237,6 +237,18 @@ def test_what_runs_already_is_left_alone(tool: Tool, linked: Path, tmp_path: Pat
     assert (tmp_path / "log/releases.jsonl").read_text() == noted
 
 
+def test_a_link_of_somebody_else_is_as_good_as_a_folder(tool: Tool, app: Path) -> None:
+    app.rename(app.parent / "elsewhere")
+    app.symlink_to("elsewhere")
+    done = tool("layout", "atomic")
+    assert done.returncode == 1
+    assert f"{app} is a link to elsewhere, which is not of this stack" in done.stderr
+    wanted = commit(app, **{"app/New.php": "<?php\n"})
+    assert tool("deploy", "main", wanted).returncode == 0
+    assert git(app, "rev-parse", "HEAD") == wanted
+    assert str(app.readlink()) == "elsewhere"
+
+
 def test_a_file_system_that_cannot_exchange_names_is_told(tool: Tool, app: Path) -> None:
     program = app.parent / "tool"
     program.write_text(program.read_text().replace("sys.argv[2]), 2)", "sys.argv[2]), 9999)"))
