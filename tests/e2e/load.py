@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 from collections import Counter
-from dataclasses import dataclass, field
 from types import TracebackType
 
 from tests.vps.load import Load
@@ -21,33 +20,18 @@ const pusher = new Pusher(key, {
     wsHost: host, wssPort: 443, forceTLS: true, enabledTransports: ['ws', 'wss'],
     cluster: '', enableStats: false,
 });
-const say = (what, more) => console.log(JSON.stringify({ at: Date.now(), what, ...more }));
+const say = (what) => console.log(JSON.stringify({ at: Date.now(), what }));
 pusher.connection.bind('state_change', ({ current }) => say(current));
 pusher.connection.bind('error', () => say('dropped'));
-pusher.connection.bind('message', ({ event, data }) => {
-    if (event === 'pusher:connection_established') say('greeted', { release: data.release });
-});
 """
 APPLICATION = "/var/www/itqan-platform"
-
-
-@dataclass
-class Clients:
-    """What the WebSocket client went through.
-
-    waits      seconds from each loss of the connection to the next one
-    releases   the commit that Reverb named at each connection
-    """
-
-    waits: list[float] = field(default_factory=list)
-    releases: list[str] = field(default_factory=list)
 
 
 class Traffic:
     """Clients that ask for pages, and one of pusher-js that stays connected; a context manager.
 
     answers   how many there were of each kind: a status, or what was wrong with the connection
-    clients   known when the context has ended
+    waits     seconds from each loss of the client's connection to the next one, when the context has ended
     """
 
     def __init__(self, copy: Copy, clients: int = 3) -> None:
@@ -56,7 +40,7 @@ class Traffic:
         domain = copy.outputs["domain"]
         self._load = Load(copy.outputs["address"], domain, copy.root.read_text(), clients, ("/", "/up"))
         self._process: subprocess.Popen[str] | None = None
-        self.clients = Clients()
+        self.waits: list[float] = []
 
     @property
     def answers(self) -> Counter[str]:
@@ -75,7 +59,11 @@ class Traffic:
         run = ["docker", "exec", self._copy.outputs["container"], "bash", "-c", command]
         self._process = subprocess.Popen(run, cwd=ROOT, text=True)
         self._load.__enter__()
-        poll(lambda: self._said() and self.answers["200"], 60, "a connected client, and pages")
+        try:
+            poll(lambda: self._said() and self.answers["200"], 60, "a connected client, and pages")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -85,20 +73,18 @@ class Traffic:
         self._copy.bash("pkill -f '^node /run/watch.cjs' || true")
         assert self._process is not None
         self._process.wait()
-        lost = None
-        for entry in self._said():
-            if entry["what"] in ("dropped", "connecting", "unavailable"):
-                lost = lost or entry["at"]
-            elif entry["what"] == "greeted":
-                self.clients.releases.append(str(entry["release"]))
-                if len(self.clients.releases) > 1 and lost:
-                    self.clients.waits.append((int(str(entry["at"])) - int(str(lost))) / 1000)
-                lost = None
+        lost = 0
+        for at, what in self._said():
+            if what == "connected" and lost:
+                self.waits.append((at - lost) / 1000)
+            lost = 0 if what == "connected" else lost or at
 
-    def _said(self) -> list[dict[str, object]]:
-        return [
-            json.loads(line) for line in self._copy.bash("cat /run/watch.log").splitlines() if line[:1] == "{"
-        ]
+    def _said(self) -> list[tuple[int, str]]:
+        lines = self._copy.bash("cat /run/watch.log").splitlines()
+        entries = [json.loads(line) for line in lines if line.startswith("{")]
+        found = [(entry["at"], entry["what"]) for entry in entries]
+        first = next((number for number, (_, what) in enumerate(found) if what == "connected"), len(found))
+        return found[first:]
 
     def require(self) -> None:
         """Every request was answered, with a page."""

@@ -45,7 +45,7 @@ def test_ten_releases_under_wrk(host: Host) -> None:
         copy.bash("pkill -INT wrk")
         report, _ = load.communicate(timeout=60)
     total, failed = counted(report)
-    waits = sorted(traffic.clients.waits)
+    waits = sorted(traffic.waits)
     figures = f"{total} requests by wrk, {failed} failed; {dict(traffic.answers)}; reconnected after {waits}"
     print(figures)
     assert total > 0 and failed == 0, report
