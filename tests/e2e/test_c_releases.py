@@ -296,11 +296,11 @@ def test_deploy_and_back(host: Host) -> None:
         assert (
             f"release: quick, without maintenance mode: 1 files differ between {host.old[:12]}" in said.stderr
         )
-        poll(lambda: host.running() == {wanted, "2"}, 15, "FPM, Reverb, two workers with the new code")
+        assert host.running() == {wanted, "2"}, "FPM, Reverb, two workers with the new code, at once"
         assert itqan("preview", "--stack", stack).returncode == 0
         said = itqan("rollback", stack)
         assert f"{host.old} runs; before it {wanted}" in said.stdout
-        poll(lambda: host.running() == {host.old, "2"}, 15, "FPM, Reverb, two workers with the old code")
+        assert host.running() == {host.old, "2"}, "FPM, Reverb, two workers with the old code, at once"
     visitor.require()
     assert itqan("preview", "--stack", stack).returncode == 0
     assert (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,52 @@ def test_what_runs_already_is_left_alone(tool: Tool, linked: Path, tmp_path: Pat
     assert linked.resolve() == before
     assert not [call for call in calls(tmp_path) if re.search("cache|restart|down|up", call)]
     assert (tmp_path / "log/releases.jsonl").read_text() == noted
+
+
+@pytest.mark.parametrize("http", ["200", "500"])
+def test_what_cannot_be_reversed_waits_for_a_person(
+    tool: Tool, linked: Path, tmp_path: Path, http: str
+) -> None:
+    """The site goes on, if it does, on the database as the migration left it; else it is closed."""
+    old = linked.resolve()
+    wanted = migration(linked, tmp_path)
+    (tmp_path / "half").touch()
+    (tmp_path / "http").write_text(http)
+    done = tool("deploy", "main", wanted)
+    assert done.returncode == 1
+    assert linked.resolve() == old
+    assert (linked / "storage/framework/down").exists() == (http == "500")
+    assert ("the site goes on with both" in done.stderr) == (http == "200")
+    assert folders(linked) == [SAMPLE[:12]]
+    assert "cannot be taken back" in tool("deploy", "main", SAMPLE).stderr
+    (tmp_path / "half").unlink()
+    (tmp_path / "http").write_text("200")
+    backup = str(log(tmp_path)[0]["backup"])
+    restored = tool("restore", backup)
+    assert restored.returncode == 0, restored.stderr
+    assert not (linked / "storage/framework/down").exists()
+    assert not (tmp_path / ".app/undo").exists()
+
+
+def test_a_worker_at_a_long_job_is_named_and_known(tool: Tool, linked: Path, tmp_path: Path) -> None:
+    """One ends when it is told to; the other one goes on, and the release does not wait for it for ever."""
+    program = tmp_path / "tool"
+    program.write_text(program.read_text().replace("PATIENCE=5", "PATIENCE=1"))
+    wait = "while sleep 0.1; do :; done"
+    busy = ["bash", "-c", f"trap '' TERM; {wait}", "artisan queue:work", "busy"]
+    idle = ["bash", "-c", wait, "artisan queue:work", "idle"]
+    with subprocess.Popen(busy, cwd=linked) as first, subprocess.Popen(idle, cwd=linked) as second:
+        done = tool("deploy", "main", commit(linked, a="1\n"))
+        try:
+            assert done.returncode == 0, done.stderr
+            assert second.wait(timeout=5) == -15
+            assert first.poll() is None
+        finally:
+            first.kill()
+            second.kill()
+    told = done.stderr.partition("at a job that began before this release")[2]
+    assert "artisan queue:work busy" in told and "idle" not in told
+    assert (tmp_path / "itqan-told").read_text().split() == [str(first.pid)]
 
 
 def test_a_link_of_somebody_else_is_as_good_as_a_folder(tool: Tool, app: Path) -> None:
