@@ -489,7 +489,7 @@ probe_redis_password() {
 # container, it may not see where another user's process is.
 application_processes() {
     # shellcheck disable=SC2016 # the inner shell's own words
-    runuser -u "$1" -- bash -c "$(declare -f read_ticks)"'
+    setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups bash -c "$(declare -f read_ticks)"'
         now=${EPOCHREALTIME//[!0-9]/} ticks=0
         read_ticks "$BASHPID"
         own=$ticks
@@ -644,7 +644,7 @@ probe_layout() {
     for path; do
         if [ "$(readlink "$root/$path")" != "$folders/shared/$path" ] || ! [ -d "$folders/shared/$path" ]; then unfinished=', unfinished'; fi
     done
-    if [ "$(git config -f "$root/.git/config" core.sparseCheckout)" != true ]; then unfinished=', unfinished'; fi
+    if (($#)) && [ "$(git config -f "$root/.git/config" core.sparseCheckout)" != true ]; then unfinished=', unfinished'; fi
     printf 'layout atomic%s\n' "$unfinished"
 }
 

@@ -119,7 +119,9 @@ take_made() {
 
 # bring_shared FROM COMMIT: files that a commit has in a shared folder: new ones, and those that it changed
 bring_shared() {
-    local path changed
+    local path changed paths
+    mapfile -t paths < <(shared_paths)
+    if ((${#paths[@]} == 0)); then return; fi
     changed=$(if [ -n "$1" ]; then deploy_git -c core.quotePath=false diff --name-only --no-renames --diff-filter=M "$1" "$2"; fi)
     while IFS= read -r -d '' path; do
         if [ -e "$FOLDERS/shared/$path" ] && [[ $'\n'$changed$'\n' != *$'\n'"$path"$'\n'* ]]; then continue; fi
@@ -128,7 +130,7 @@ bring_shared() {
         chown "$WRITABLE_OWNER" "$FOLDERS/file"
         chmod "$WRITABLE_MODE" "$FOLDERS/file"
         mv -fT "$FOLDERS/file" "$FOLDERS/shared/$path"
-    done < <(shared_paths | xargs -d '\n' -r env -C / git -c safe.directory='*' -C "$ROOT" ls-tree -r -z --name-only "$2" --)
+    done < <(deploy_git ls-tree -r -z --name-only "$2" -- "${paths[@]}")
 }
 make_folders() {
     local folder=${1%/*}

@@ -24,9 +24,12 @@ layout() {
 }
 
 become_link() {
-    local folder
+    local folder path
     if is_atomic; then return; fi
     if [ -L "$SITE" ]; then refuse "$SITE is a link to $(readlink "$SITE"), which is not of this stack: move the folder there first"; fi
+    for path in $WRITABLE_PATHS; do
+        if mountpoint -q "$SITE/$path"; then refuse "$SITE/$path is a file system of its own, which cannot change its place while it is used"; fi
+    done
     install -d "$FOLDERS"
     chown "$APPLICATION_OWNER" "$FOLDERS"
     folder=$(new_folder "$(deploy_git rev-parse -q --verify HEAD || echo empty)")
@@ -91,7 +94,9 @@ unshare() {
 # leave_shared_to_itself: for git, what is shared is outside of the checkout (gitrepository-layout: sparse checkout); files that lie there
 # all the same are no reason to look at them again, which git does from 2.36 on. take_shared_back: the other way.
 leave_shared_to_itself() {
-    local info=$ROOT/.git/info
+    local info=$ROOT/.git/info paths
+    mapfile -t paths < <(shared_paths)
+    if ((${#paths[@]} == 0)); then return; fi
     as "$DEPLOY_USER" mkdir -p "$info"
     { echo '/*'; shared_paths | sed 's|.*|!/&/|'; } | as "$DEPLOY_USER" tee "$info/sparse-checkout" >/dev/null
     deploy_git config sparse.expectFilesOutsideOfPatterns true
@@ -99,7 +104,7 @@ leave_shared_to_itself() {
     { shared_paths | sed 's|.*|/&|'; echo /bootstrap/cache/views/; } | while read -r path; do
         if ! grep -qsxF "$path" "$info/exclude"; then printf '%s\n' "$path" | as "$DEPLOY_USER" tee -a "$info/exclude" >/dev/null; fi
     done
-    shared_paths | xargs -d '\n' -r env -C / git -c safe.directory='*' -C "$ROOT" ls-files -z -- | deploy_git update-index -z --skip-worktree --stdin
+    deploy_git ls-files -z -- "${paths[@]}" | deploy_git update-index -z --skip-worktree --stdin
 }
 take_shared_back() {
     deploy_git config --unset core.sparseCheckout || true
