@@ -34,6 +34,7 @@ def site_content(settings: Settings) -> str:
         domain=settings.domain,
         port=settings.edge_port,
         root=settings.application.path,
+        folders=settings.folders if settings.is_atomic else None,
         lineage=settings.certificate.lineage,
         php=settings.php.version,
         headers=settings.nginx.headers,

@@ -15,6 +15,7 @@ from .platform import Platform
 from .redis import ACCOUNT
 from .render import host_script, managed, render
 from .sample import BRANCH, sample_repository
+from .supervisor import programs
 from .unit import Unit, call, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-release"
@@ -94,6 +95,7 @@ def units(settings: Settings, platform: Platform, commit: str) -> list[Unit]:
         *([_origin()] if sample else []),
         *access.units(settings),
         _checkout(settings),
+        _layout(settings),
         _dotenv(settings),
         _code(settings, platform, commit),
         *deployment.units(settings),
@@ -111,6 +113,8 @@ def _conf(settings: Settings, platform: Platform) -> str:
         "DOMAIN": settings.domain,
         "BACKUPS": settings.application.backups,
         "KEEP_BACKUPS": str(settings.release.keep_backups),
+        "KEEP_RELEASES": str(settings.release.keep_releases),
+        "PROGRAMS": " ".join(program.name for program in programs(settings)),
         "ROOT": settings.application.path,
         "DEPLOY_USER": settings.server.deploy_user,
         "WEB_USER": settings.server.web_user,
@@ -158,6 +162,17 @@ def _checkout(settings: Settings) -> Unit:
             f"checkout {root} origin {_origin_of(settings)}", f"checkout {root} fileMode false", expect
         ),
         apply=call(TOOL, "clone"),
+    )
+
+
+def _layout(settings: Settings) -> Unit:
+    """The application's path is a folder that releases change, or a link to the release that runs."""
+    root, strategy = settings.application.path, settings.release.strategy
+    return Unit(
+        name="release/layout",
+        probe=call("probe_layout", root, *settings.shared_paths),
+        expect=f"layout {strategy}",
+        apply=call(TOOL, "layout", strategy),
     )
 
 

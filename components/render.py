@@ -61,8 +61,9 @@ PARTS = {
     "release/release.sh": tuple(
         f"release/{part}.sh"
         for part in (
-            *("steps", "access", "git", "contents", "checks", "plan", "backup", "build", "permissions"),
-            *("database", "caches", "log", "undo", "restore", "pull"),
+            *("steps", "access", "git", "contents", "checks", "plan", "breaking", "backup", "build"),
+            *("permissions", "folders", "layout", "database", "caches", "processes", "opcache", "log"),
+            *("undo", "restore", "pull"),
         )
     ),
     "session/session.sh": ("release/log.sh",),

@@ -15,7 +15,9 @@ READ_ONLY = ("/boot", "/etc", "/home", "/usr")  # by ProtectSystem=full and Prot
 def writable_application(settings: Settings) -> list[str]:
     """A line for the services that run the application: it may write in its own folder, wherever that is."""
     path = settings.application.path
-    return [f"ReadWritePaths={path}"] if path.startswith(tuple(f"{top}/" for top in READ_ONLY)) else []
+    if not path.startswith(tuple(f"{top}/" for top in READ_ONLY)):
+        return []
+    return [f"ReadWritePaths={path}", *([f"ReadWritePaths={settings.folders}"] if settings.is_atomic else [])]
 
 
 def sandbox_unit(name: str, service: str, *further: str, before: str = "") -> Unit:

@@ -42,6 +42,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         *([_sandbox(settings, wanted)] if settings.is_strict else []),
         _files(wanted),
         *(_program(settings, program) for program in wanted),
+        _workers(settings),
         *([_processes(settings, wanted)] if settings.is_rotating else []),
     ]
 
@@ -99,15 +100,25 @@ def _program(settings: Settings, program: Program) -> Unit:
     )
 
 
+def _workers(settings: Settings) -> Unit:
+    """Every process of the application has the code that was released, and none works in a deleted folder."""
+    return Unit(
+        name="supervisor/workers",
+        probe=call("probe_workers", settings.server.web_user, settings.application.path),
+        expect="processes of an earlier release none",
+        apply="/usr/local/sbin/itqan-release workers",
+    )
+
+
 def _processes(settings: Settings, wanted: list[Program]) -> Unit:
     """While a secret is being changed: who read the old one is gone before the old one stops working."""
-    root = settings.application.path
+    root, user = settings.application.path, settings.server.web_user
     names = [program.name for program in wanted]
     return Unit(
         name="supervisor/processes",
-        probe=call("probe_processes", root),
+        probe=call("probe_processes", user, root),
         expect="processes with an older configuration none",
-        apply=call("renew_processes", root, settings.php.version, *names),
+        apply=call("renew_processes", user, root, settings.php.version, *names),
     )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # What a release rests on, beside the code itself; of the ways to read the repository a stack has at most one.
 RESTS_ON = (
-    *("host/runner", "release/tool", "release/settings", "release/checkout", "release/env"),
+    *("host/runner", "release/tool", "release/settings", "release/checkout", "release/layout", "release/env"),
     *("release/deploy-key", "release/own-key", "release/token"),
 )
 CODE = "release/code"

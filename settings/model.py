@@ -271,6 +271,23 @@ class Settings(Part):
         return self.hardening == "strict"
 
     @property
+    def is_atomic(self) -> bool:
+        """Whether each release is a folder of its own, and the application's path a link to what runs."""
+        return self.release.strategy == "atomic"
+
+    @property
+    def folders(self) -> str:
+        """Where the releases of the strategy `atomic` are: beside the application's path, hidden."""
+        parent, _, name = self.application.path.rpartition("/")
+        return f"{parent}/.{name}"
+
+    @property
+    def shared_paths(self) -> list[str]:
+        """What the web user writes and all releases have; caches, below `bootstrap`, are each one's own."""
+        paths = self.permissions.writable.paths
+        return [path for path in paths if path.partition("/")[0] != "bootstrap"]
+
+    @property
     def environment_mode(self) -> OwnerMode:
         """Owner and mode of .env: as documented, or 640 so that only deploy and the web user read it."""
         if not self.is_strict:

@@ -251,6 +251,8 @@ class Release(Part):
     token_user: str = text(
         r"[A-Za-z0-9._+@-]+", "the user name that belongs to itqan:repositoryToken", "x-access-token"
     )
+    strategy: Literal["in-place", "atomic"] = Field("in-place", description="in-place or atomic")
+    keep_releases: int = Field(3, ge=1, le=100, description="1 to 100: of atomic, beside the one that runs")
 
     @field_validator("repository", mode="before")
     @classmethod

@@ -234,21 +234,21 @@ GRANT ALL PRIVILEGES ON \`${schema//_/\\_}\`.* TO '$user'@'$host'" </dev/null
     done
 }
 
-# renew_processes ROOT PHP-VERSION PROGRAM…: no process of the application goes on with an older configuration than the cached
+# renew_processes USER ROOT PHP-VERSION PROGRAM…: no process of the application goes on with an older configuration than the cached
 # one; requests and jobs that are under way come to their end
 renew_processes() {
-    local root=$1 version=$2 service=php$2-fpm program
-    shift 2
+    local user=$1 root=$2 version=$3 service=php$3-fpm program
+    shift 3
     if ! wait_until 15 old_enough "$root/bootstrap/cache/config.php"; then refuse "$root: its cached configuration is of the future"; fi
     note_patience "php-fpm$version" "$service" "/etc/php/$version/fpm/pool.d/www.conf"
     reload_fpm "$version" "$service" 'php-fpm: pool www' "$root/bootstrap/cache/config.php"
     # workers end by themselves, after the job they are at
-    if wait_until 15 processes_renewed "$root"; then return; fi
+    if wait_until 15 processes_renewed "$user" "$root"; then return; fi
     for program; do supervisorctl restart "$program:*" >&2; done
-    if ! wait_until 60 processes_renewed "$root"; then refuse "$(probe_processes "$root")"; fi
+    if ! wait_until 60 processes_renewed "$user" "$root"; then refuse "$(probe_processes "$user" "$root")"; fi
 }
 old_enough() { (($(date +%s) > $(stat -c %Y "$1") + 3)); }
-processes_renewed() { [ "$(probe_processes "$1")" = 'processes with an older configuration none' ]; }
+processes_renewed() { [ "$(probe_processes "$1" "$2")" = 'processes with an older configuration none' ]; }
 
 # add_login_key OLD NEW USER…: where the old key logs in, the new one does too, under the same conditions
 add_login_key() {

@@ -489,17 +489,59 @@ probe_redis_password() {
     printf 'file /etc/redis/redis.conf %s\n' "$(grep -x 'include /etc/redis/itqan.conf' /etc/redis/redis.conf 2>/dev/null || echo 'without include')"
 }
 
-# probe_processes ROOT: processes of the application that may have read another configuration than the cached one
+# application_processes USER ROOT: `PID START FOLDER ARGUMENTS` of the user's processes that work in the application's folder, or in
+# that of one of its releases; START in microseconds, blanks in FOLDER as %20. As the user: where root lacks CAP_SYS_PTRACE, as in a
+# container, it may not see where another user's process is.
+application_processes() {
+    # shellcheck disable=SC2016 # the inner shell's own words
+    setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups bash -c "$(declare -f read_ticks)"'
+        now=${EPOCHREALTIME//[!0-9]/} ticks=0
+        read_ticks "$BASHPID"
+        own=$ticks
+        find /proc -mindepth 2 -maxdepth 2 -name cwd -user "$1" \( -lname "$2" -o -lname "$2 (deleted)" -o -lname "$2/*" -o -lname "$3/*" \) \
+            -printf "%p %l\n" 2>/dev/null | while read -r path folder; do
+            pid=${path//[!0-9]/}
+            mapfile -d "" -t words 2>/dev/null <"/proc/$pid/cmdline" || continue
+            read_ticks "$pid"
+            printf "%s %s %s %s\n" "$pid" $((now - (own - ticks) * 10000)) "${folder// /%20}" "${words[*]}"
+        done' _ "$1" "$2" "$(folders_of "$2")" 2>/dev/null
+}
+# folders_of ROOT: where the releases of the strategy `atomic` are
+folders_of() { printf '%s/.%s\n' "${1%/*}" "${1##*/}"; }
+# Those that Supervisor has run for long, by their arguments.
+LONG_LIVED='artisan (queue:work|queue:listen|horizon|reverb:start|schedule:work|pulse:work|octane:start)'
+
+# probe_processes USER ROOT: processes of the application that may have read another configuration than the cached one
 probe_processes() {
-    local changed now pid age args old=0
-    changed=$(stat -c %Y "$1/bootstrap/cache/config.php" 2>/dev/null || echo 0)
+    local changed now pid age args started old=0
+    changed=$(stat -c %Y "$2/bootstrap/cache/config.php" 2>/dev/null || echo 0)
     printf -v now '%(%s)T' -1
-    while read -r pid age args; do
-        # OPcache sees a changed file after two seconds (opcache.revalidate_freq)
-        if ((now - age > changed + 2)); then continue; fi
-        if [[ $args = 'php-fpm: pool '* ]] || { [[ $args = *artisan* ]] && [ "$(readlink "/proc/$pid/cwd")" = "$1" ]; }; then ((old += 1)); fi
-    done < <(ps -eo pid=,etimes=,args=)
+    # OPcache sees a changed file after two seconds (opcache.revalidate_freq)
+    while read -r age args; do
+        if ((now - age <= changed + 2)) && [[ $args = 'php-fpm: pool '* ]]; then ((old += 1)); fi
+    done < <(ps -eo etimes=,args=)
+    while read -r _ started _ args; do
+        if [[ $args = *artisan* ]] && ((started / 1000000 <= changed + 2)); then ((old += 1)); fi
+    done < <(application_processes "$1" "$2")
     printf 'processes with an older configuration %s\n' "${old/#0/none}"
+}
+
+# probe_workers USER ROOT: processes with the code of an earlier release: those that run for long and began before the release or
+# work in another folder than it, unless they were told to end after their job (see restart_workers); and whatever works in a folder
+# that is deleted
+probe_workers() {
+    local released running pid started folder args found=''
+    released=$(changed_at "$2/.git/released") running=$(readlink -f "$2")
+    while read -r pid started folder args; do
+        if [[ $folder = *'%20(deleted)' ]]; then
+            found+=$'\n'"process in a deleted folder: $args"
+        elif ! [[ $args =~ $LONG_LIVED ]] || grep -qsxF "$pid" /run/itqan-told; then
+            continue
+        elif [ "${folder%%/public}" != "${running// /%20}" ] || ((started + 50000 < released)); then
+            found+=$'\n'"process of an earlier release: $args"
+        fi
+    done < <(application_processes "$1" "$2")
+    printf 'processes of an earlier release%s\n' "${found:- none}"
 }
 
 # probe_application USER ROOT: whether the application, with its own code, reads what an older key encrypted, and which name
@@ -662,13 +704,29 @@ probe_running() {
     tail -n 20 "$2" 2>/dev/null
 }
 
+# probe_layout ROOT SHARED…: by which strategy releases come: `atomic` where ROOT is a link, and all of them share SHARED
+probe_layout() {
+    local root=$1 path folders unfinished=''
+    folders=$(folders_of "$1")
+    shift
+    if ! [[ $(readlink "$root") = ".${root##*/}"/* ]]; then
+        printf 'layout in-place\n'
+        return
+    fi
+    for path; do
+        if [ "$(readlink "$root/$path")" != "$folders/shared/$path" ] || ! [ -d "$folders/shared/$path" ]; then unfinished=', unfinished'; fi
+    done
+    if (($#)) && [ "$(git config -f "$root/.git/config" core.sparseCheckout)" != true ]; then unfinished=', unfinished'; fi
+    printf 'layout atomic%s\n' "$unfinished"
+}
+
 # Digests of what dependencies and assets are made from; kept beside what was made
 
 # release_git FOLDER WORD…: git as the folder's owner, whom it trusts (safe.directory on the command line counts
 # from git 2.38 on only); nothing is written, not even a refreshed index
 release_git() {
     local ids
-    read -r -a ids < <(stat -c '--reuid=%u --regid=%g' "$1" 2>/dev/null) || return
+    read -r -a ids < <(stat -L -c '--reuid=%u --regid=%g' "$1" 2>/dev/null) || return
     GIT_OPTIONAL_LOCKS=0 HOME=/nonexistent setpriv "${ids[@]}" --clear-groups git -C "$@"
 }
 # each of FOLDER [COMMIT], the one that is checked out if none is given
@@ -719,10 +777,10 @@ probe_release() {
     printf 'build %s\n' "$(build_state "$root")"
     if [ -s "$cache/config.php" ]; then cached+=' config'; fi
     if compgen -G "$cache/routes-v*.php" >/dev/null; then cached+=' routes'; fi
-    if compgen -G "$root/storage/framework/views/*.php" >/dev/null; then cached+=' views'; fi
+    if compgen -G "$root/storage/framework/views/*.php" >/dev/null || compgen -G "$cache/views/*.php" >/dev/null; then cached+=' views'; fi
     printf 'caches%s\n' "${cached:- none}"
     if [ -e "$root/storage/framework/down" ]; then printf 'maintenance on\n'; else printf 'maintenance off\n'; fi
-    if [ -e "$root/.git/itqan-undo" ]; then printf 'release not settled\n'; fi
+    if [ -e "$root/.git/itqan-undo" ] || [ -e "$(folders_of "$root")/undo" ]; then printf 'release not settled\n'; fi
 }
 
 compare() { if [ "$1" = "$2" ]; then echo current; else echo stale; fi; }
@@ -733,13 +791,14 @@ compare() { if [ "$1" = "$2" ]; then echo current; else echo stale; fi; }
 probe_permissions() {
     local root=$1 owner=$2 mode=$3 writable_owner=$4 writable_mode=$5 wrong path skip=()
     shift 5
+    root=$(readlink -f "$root" || true) # a link, with the strategy atomic
     for path; do skip+=(-o -path "$root/$path"); done
     wrong=$(
         find "$root" \( -path "$root/node_modules" -o -path "$root/.git" -o -path "$root/.env" "${skip[@]}" \) -prune \
             -o -type l -o \( -not -user "${owner%:*}" -o -not -group "${owner#*:}" -o -not -perm "$mode" \) \
             -printf '%P %u:%g %m\n' 2>/dev/null
         for path; do
-            find "$root/$path" -type d -not \( -user "${writable_owner#*:}" -not -user "${writable_owner%:*}" \) \( -not -user "${writable_owner%:*}" -o -not -group "${writable_owner#*:}" \
+            find "$root/$path/" -type d -not \( -user "${writable_owner#*:}" -not -user "${writable_owner%:*}" \) \( -not -user "${writable_owner%:*}" -o -not -group "${writable_owner#*:}" \
                 -o -not \( -perm "$writable_mode" -o -perm "2$writable_mode" \) \) -printf "$path/%P %u:%g %m\n" 2>/dev/null || printf '%s absent\n' "$path"
         done
     )
@@ -823,6 +882,7 @@ probe_git_hosts() {
 probe_git_facts() {
     printf 'release.repository=%s\n' "$(git_origin "$1")"
     printf 'commit=%s\n' "$(release_git "$1" rev-parse -q --verify HEAD)"
+    case $(probe_layout "$1") in *atomic*) printf 'release.strategy=atomic\n' ;; esac
     printf 'release.ref=%s\n' "$(release_git "$1" symbolic-ref -q --short HEAD || release_git "$1" rev-parse -q --verify HEAD)"
 }
 

@@ -1,12 +1,16 @@
-# The application's caches, and the processes that have read them.
+# The application's caches.
 
 # A request never meets a half-written cache: each is made beside the one in use, and takes its place in one rename. The new
 # configuration is as old as .env at first, so that it does not count (see probe_cached) before the workers have it, too.
 # The names are Laravel's own (Application::getCachedConfigPath and getCachedRoutesPath).
 cache_configuration() {
-    local folder=bootstrap/cache what
+    local folder=bootstrap/cache what views=()
+    if is_atomic; then
+        as "$WEB_USER" mkdir -p "$(views_folder)"
+        views=("VIEW_COMPILED_PATH=$(views_folder)")
+    fi
     for what in config:cache route:cache; do
-        (cd "$ROOT" && as "$WEB_USER" env APP_CONFIG_CACHE="$folder/config.next.php" APP_ROUTES_CACHE="$folder/routes.next.php" \
+        (cd "$ROOT" && as "$WEB_USER" env "${views[@]}" APP_CONFIG_CACHE="$folder/config.next.php" APP_ROUTES_CACHE="$folder/routes.next.php" \
             "$PHP" artisan "$what" --no-interaction >&2)
     done
     (cd "$ROOT" && as "$WEB_USER" touch -r .env "$folder/config.next.php")
@@ -16,26 +20,21 @@ cache_configuration() {
 
 cache_everything() {
     cache_configuration
-    artisan view:clear
-    artisan view:cache
+    if ! is_atomic; then
+        artisan view:clear
+        artisan view:cache
+    elif ! has_own_views; then
+        say "release: config/view.php does not read VIEW_COMPILED_PATH: all releases share compiled views, which are made when they are asked for"
+    elif ! compgen -G "$(views_folder)/*.php" >/dev/null; then
+        artisan view:cache # it clears them first: not those that are in use
+    fi
 }
 
-restart_workers() {
-    artisan queue:restart
-    artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
-    end_workers
-    (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
-}
-
-# end_workers: those that run are told to end as well, after the job that they are at. They look for the two words above when
-# they have slept, Reverb every five seconds, and go on with the old code until then. Supervisor starts them again.
-# As the web user: where root lacks CAP_SYS_PTRACE, as in a container, it may not see where another user's process is.
-end_workers() {
-    # shellcheck disable=SC2016 # the inner shell's own words
-    as "$WEB_USER" bash -c '
-        for pid in $(pgrep -u "$(id -u)" -f " [a]rtisan (queue:work|reverb:start|schedule:work)"); do
-            if [ "$(readlink "/proc/$pid/cwd")" = "$1" ]; then kill -TERM "$pid"; fi
-        done' _ "$ROOT" 2>/dev/null || true
+# views_folder: where a release that runs beside others has its compiled views
+views_folder() { printf '%s/bootstrap/cache/views\n' "$ROOT"; }
+has_own_views() {
+    # shellcheck disable=SC2016
+    (cd "$ROOT" && as "$WEB_USER" "$PHP" -r 'exit(((require "bootstrap/cache/config.php")["view"]["compiled"] ?? "") === $argv[1] ? 0 : 1);' "$(views_folder)")
 }
 
 # variables: a digest of what .env says, as the application's own library reads it; empty when it cannot

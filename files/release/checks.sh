@@ -108,6 +108,7 @@ tell_migrations() {
         if ! deploy_git show "$1:database/migrations/$name.php" | is_reversible; then printf ' %s' "$name"; fi
     done <<<"$PENDING")
     if [ -n "$final" ]; then say "release: cannot be reversed, only restored from the backup:$final"; fi
+    if is_atomic; then tell_breaking "$1"; fi
 }
 
 # tell_unknown_migrations COMMIT: those that ran, that the code which runs has, and the wanted one does not
@@ -128,6 +129,7 @@ check_space() {
     if [ "$(assets_digest "$ROOT" "$1")" != "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then
         kilobytes=$((kilobytes + 2 * $(size_of "$ROOT/public/build")))
     fi
+    if is_atomic; then kilobytes=$((kilobytes + $(deploy_git ls-tree -r -l "$1" | awk '{bytes += $4} END {printf "%d", bytes / 1024}'))); fi
     require_space "$ROOT" "$kilobytes" "this release"
     if [ -n "$PENDING" ]; then require_space "$BACKUPS" $(($(data_size) + 51200)) "the backup before its migrations"; fi
 }

@@ -11,6 +11,8 @@
 #   seed                           the application's seeds, where a copy's new database waits for them
 #   cache                          cache configuration and routes anew; workers restart
 #   permissions                    the table "File Permissions"
+#   layout atomic|in-place         by which strategy releases come
+#   workers                        those that still have the code of an earlier release start anew
 #   restore FILE                   the database from a backup, where a failed release cannot be taken back
 #   accept                         the database stays as such a release left it
 # Reads /etc/itqan/release.conf. git, Composer and npm run as the deploy user, everything of the application
@@ -19,6 +21,11 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 umask 022
 cd / # root's own folder is closed to the users that the steps run as
+
+# is_cached: nothing is missing to what runs, and no process is of an earlier release
+is_cached() {
+    [[ $(set +e; probe_release "$ROOT" "$COMPOSER_FILE"; probe_cached "$ROOT"; probe_workers "$WEB_USER" "$SITE") = *$'\n'"caches config routes views"$'\n'*"environment cached"*"release none" ]]
+}
 
 # is_released COMMIT: all of it is there and nothing is to migrate, so that only caches can be missing
 is_released() {
@@ -38,6 +45,10 @@ deploy() {
     begin_log "$ref" "$commit"
     check
     if (($# == 0)) && is_released "$commit"; then
+        if is_cached; then
+            say "release: ${commit:0:12} runs already: nothing to do"
+            return
+        fi
         # no maintenance mode: the code that runs is the wanted one
         KIND=caches
         renew
@@ -53,30 +64,45 @@ deploy() {
 
 # release_full REF COMMIT: steps 2 to 9
 release_full() {
-    if installed; then maintenance_on; fi
+    if is_atomic; then begin_folder "$2"; elif installed; then maintenance_on; fi
     checkout "$1" "$2"
     dependencies_and_assets
     permissions_step
     migrate
     renew
     step 9 "maintenance mode off"
-    artisan up
+    if ! is_atomic || [ -e "$ROOT/storage/framework/down" ]; then artisan up; fi
     end_release
 }
 
 # release_quick REF COMMIT: code, caches, workers. Assets are built where a template changed: Tailwind reads them.
 release_quick() {
+    if is_atomic; then begin_folder "$2"; fi
     checkout "$1" "$2"
     build_assets
-    permissions_of_changed "$FROM" "$2"
+    if is_atomic; then permissions_step; else permissions_of_changed "$FROM" "$2"; fi
     renew
     end_release
+}
+
+# find_folders: ROOT is where a step works: what runs (RUNNING), or the folder of a release that is being made. The journal of a release
+# that is a folder of its own (files/release/folders.sh) lies beside all of them.
+find_folders() {
+    ROOT=$(readlink -m "$SITE")
+    RUNNING=$ROOT
+    if is_atomic; then UNDO=$FOLDERS/undo; else UNDO=$ROOT/.git/itqan-undo; fi
 }
 
 renew() {
     step 7 "clear and cache configuration, routes, views"
     cache_everything
-    step 8 "queue:restart"
+    if [ "$ROOT" != "$RUNNING" ]; then
+        step 8 "switch to ${ROOT##*/}, queue:restart"
+        bring_shared "$FROM" "$COMMIT"
+        go_live
+    else
+        step 8 "queue:restart"
+    fi
     restart_workers
 }
 
@@ -84,6 +110,8 @@ end_release() {
     note STEP ended
     log_release released
     forget_undo
+    deploy_git update-index -q --refresh || true # the permissions have touched every file: git need not look into them again
+    prune_folders || say "release: earlier releases were not removed: see above"
 }
 
 maintenance_on() {
@@ -111,13 +139,15 @@ end_of_run() {
 . /etc/itqan/release.conf
 STEP="start"
 TOLD=''
+SITE=$ROOT
+FOLDERS=$(folders_of "$SITE")
 CLIENT_FILE=/etc/itqan/database.cnf
 RELEASES=/var/log/itqan/releases.jsonl
-UNDO=$ROOT/.git/itqan-undo
 # EXIT and not ERR: a trap for ERR does not see what fails inside a function
 trap 'end_of_run $?' EXIT
 if [ "${1-}" = pull ]; then outlive "$@"; fi
 take_lock
+find_folders
 case ${1-} in
     import) import "$2" "$3" ;;
     key) key ;;
@@ -128,7 +158,9 @@ case ${1-} in
     cache) cache ;;
     variables) variables ;;
     permissions) permissions_step ;;
+    layout) layout "$2" ;;
+    workers) workers ;;
     restore) restore "$2" ;;
     accept) accept ;;
-    *) refuse "usage: itqan-release import|key|clone|deploy|pull|seed|variables|cache|permissions|restore|accept" ;;
+    *) refuse "usage: itqan-release import|key|clone|deploy|pull|seed|variables|cache|permissions|layout|workers|restore|accept" ;;
 esac

@@ -28,5 +28,5 @@ accept() {
     STEP="accept"
     if ! is_begun || [ -z "$(noted UNDECIDED)" ]; then refuse "no release waits for a decision"; fi
     forget_undo
-    say "release: the database stays as it is; the site stays in maintenance mode until a commit that fits it is released: ./itqan up"
+    say "release: the database stays as it is$(if [ -e "$ROOT/storage/framework/down" ]; then echo '; the site stays in maintenance mode until'; else echo '; until'; fi) a commit that fits it is released: ./itqan up"
 }

@@ -10,8 +10,9 @@ begin_undo() {
     BRANCH=$(deploy_git symbolic-ref -q --short HEAD || true)
     for key in BRANCH COMMIT REF BY BEGAN KIND STEP; do printf '%s %s\n' "$key" "${!key}"; done >"$UNDO.new/journal"
     if installed; then printf 'FROM %s\n' "$FROM" >>"$UNDO.new/journal"; fi
+    if is_atomic; then printf 'OLD %s\n' "$ROOT" >>"$UNDO.new/journal"; fi
     for file in "$ROOT"/bootstrap/cache/*.php; do
-        if [ -e "$file" ]; then cp -a "$file" "$UNDO.new/cache/"; fi
+        if [ -e "$file" ] && ! is_atomic; then cp -a "$file" "$UNDO.new/cache/"; fi
     done
     sync "$UNDO.new/journal"
     mv -T "$UNDO.new" "$UNDO"
@@ -28,7 +29,7 @@ forget_undo() {
 
 # keep NAME FOLDER: the folder as it is, before it is made anew. A copy: Composer writes into files that are there.
 keep() {
-    if ! is_begun || [ -e "$UNDO/$1" ] || ! [ -e "$ROOT/$2" ]; then return; fi
+    if ! is_begun || is_atomic || [ -e "$UNDO/$1" ] || ! [ -e "$ROOT/$2" ]; then return; fi
     rm -rf "$UNDO/$1.part"
     cp -a --reflink=auto "$ROOT/$2" "$UNDO/$1.part"
     mv -T "$UNDO/$1.part" "$UNDO/$1"
@@ -77,8 +78,13 @@ settle() {
     if [ "${1-}" != failed ] && is_done; then
         log_release released
     elif [ -z "$FROM" ]; then
+        leave_folder
         say "itqan: release: there is no earlier release to go back to; run it again after the cause is gone"
         log_release failed "$STEP"
+    elif is_atomic && [ -z "$(noted BACK)" ]; then
+        take_folder_back
+        say "itqan: release: ${FROM:0:12} runs on, as before"
+        log_release 'failed, taken back' "$STEP"
     elif [ -z "$(noted BACK)" ]; then
         take_back
         note BACK yes
@@ -109,10 +115,35 @@ take_back() {
     take_back_caches
     restart_workers || say "release: the workers were not told to restart: see above"
     STEP=$failed
-    if [ -n "$(noted UNDECIDED)" ]; then
-        log_release 'failed, waits for a decision' "$STEP"
-        refuse_undecided
+    wait_for_decision
+}
+wait_for_decision() {
+    if [ -z "$(noted UNDECIDED)" ]; then return; fi
+    log_release 'failed, waits for a decision' "$STEP"
+    refuse_undecided
+}
+
+# take_folder_back: the same where a release is a folder of its own: what ran goes on, or comes again by one rename
+take_folder_back() {
+    local failed=$STEP old next
+    old=$(noted OLD) next=$(noted NEXT)
+    STEP="switching back"
+    if [ "$(readlink -f "$SITE")" != "$old" ]; then
+        say "release: taking ${COMMIT:0:12} back: ${FROM:0:12} comes again"
+        switch_to "$old"
+        note SWITCHED yes
     fi
+    find_folders
+    STEP="taking back migrations"
+    if [ -d "$next" ]; then ROOT=$next; fi
+    take_back_migrations
+    find_folders
+    STEP="taking back the workers"
+    if [ -n "$(noted SWITCHED)" ]; then restart_workers || say "release: the workers were not told to restart: see above"; fi
+    leave_folder
+    STEP=$failed
+    if [ -n "$(noted UNDECIDED)" ] && ! site_works; then maintenance_on; fi
+    wait_for_decision
 }
 
 take_back_checkout() {
@@ -178,7 +209,7 @@ migration_file() { find "$ROOT/database/migrations" "$ROOT/vendor" -path "*/migr
 refuse_undecided() {
     STEP=$(noted STEP) TOLD=yes
     refuse "release: ${COMMIT:0:12} failed in $STEP and its migrations cannot be taken back: $(noted UNDECIDED).
-The code is that of ${FROM:0:12} again, the database is as the migrations left it, the site stays in maintenance mode until somebody decides:
+The code is that of ${FROM:0:12} again, the database is as the migrations left it, the site $(if [ -e "$ROOT/storage/framework/down" ]; then echo 'stays in maintenance mode'; else echo 'goes on with both'; fi) until somebody decides:
   back; what was written since the backup is lost:  sudo itqan-release restore ${BACKUP:-FILE}
   forward, with the database as it is:              sudo itqan-release accept"
 }

@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -108,6 +109,13 @@ class Host:
 
 @pytest.fixture(scope="module")
 def host(copy: Copy) -> Iterator[Host]:
+    """See clone_of_the_repository."""
+    with clone_of_the_repository(copy) as made:
+        yield made
+
+
+@contextmanager
+def clone_of_the_repository(copy: Copy) -> Iterator[Host]:
     """A clone of the repository on the host; afterwards the copy is as it was."""
     old = copy.outputs["release"]
     copy.bash(
@@ -288,11 +296,11 @@ def test_deploy_and_back(host: Host) -> None:
         assert (
             f"release: quick, without maintenance mode: 1 files differ between {host.old[:12]}" in said.stderr
         )
-        poll(lambda: host.running() == {wanted, "2"}, 15, "FPM, Reverb, two workers with the new code")
+        assert host.running() == {wanted, "2"}, "FPM, Reverb, two workers with the new code, at once"
         assert itqan("preview", "--stack", stack).returncode == 0
         said = itqan("rollback", stack)
         assert f"{host.old} runs; before it {wanted}" in said.stdout
-        poll(lambda: host.running() == {host.old, "2"}, 15, "FPM, Reverb, two workers with the old code")
+        assert host.running() == {host.old, "2"}, "FPM, Reverb, two workers with the old code, at once"
     visitor.require()
     assert itqan("preview", "--stack", stack).returncode == 0
     assert (

@@ -27,6 +27,8 @@ DOMAIN=itqan.test
 DATABASE=itqan
 BACKUPS={folder}/backups
 KEEP_BACKUPS=2
+KEEP_RELEASES=2
+PROGRAMS=
 ROOT={folder}/app
 DEPLOY_USER=root
 WEB_USER=root
@@ -43,16 +45,19 @@ WRITABLE_PATHS='storage bootstrap/cache'
 PLACES = (
     ("/etc/itqan/", "{folder}/etc/"),
     ("/run/lock/", "{folder}/"),
+    ("/run/itqan-", "{folder}/itqan-"),
     ("/var/backups/itqan", "{folder}/aside"),
     ("/var/log/itqan", "{folder}/log"),
     ("PATH=/usr", "PATH={folder}/bin:/usr"),
 )
 # Before each program: where a line of `broken` names the call, it fails, unless the commit in `good` runs;
 # where one of `fatal` does, the release dies.
+# They work in the folder that they are called in: the application's, or that of a release beside it.
 HEAD = """#!/bin/bash
+here=$PWD
 cd {folder}
 stop_at() {{
-    if grep -qxF -- "$1" broken && [ "$(git -C app rev-parse HEAD)" != "$(cat good)" ]; then
+    if grep -qxF -- "$1" broken && [ "$(git -C "$here" rev-parse HEAD 2>/dev/null)" != "$(cat good)" ]; then
         echo "words of $1" >&2
         exit 3
     fi
@@ -70,18 +75,21 @@ case $2 in
     migrate) sed -n 's/^ *\\([^ ]*\\) .* Pending$/\\1/p' status >>ran; sed -i '1i -- structure' dump
         if [ -e half ]; then sed -i '$d' ran; exit 3; fi ;;
     migrate:rollback) sed -i '$d' ran; sed -i '/^-- structure$/d' dump ;;
-    down) touch app/storage/framework/down ;;
-    up) rm -f app/storage/framework/down ;;
-    config:cache) git -C app rev-parse HEAD >"app/$APP_CONFIG_CACHE" ;;
-    route:cache) git -C app rev-parse HEAD >"app/$APP_ROUTES_CACHE" ;;
+    down) touch "$here/storage/framework/down" ;;
+    up) rm -f "$here/storage/framework/down" ;;
+    config:cache) git -C "$here" rev-parse HEAD >"$here/$APP_CONFIG_CACHE" ;;
+    route:cache) git -C "$here" rev-parse HEAD >"$here/$APP_ROUTES_CACHE" ;;
 esac""",
     "bin/composer": """echo "composer $1" >>calls
 cat words
 stop_at "composer $1"
-if [ "$1" = install ]; then mkdir -p app/vendor; git -C app rev-parse HEAD >app/vendor/autoload.php; fi""",
+if [ "$1" = install ]; then
+    mkdir -p "$here/vendor"
+    git -C "$here" rev-parse HEAD >"$here/vendor/autoload.php"
+fi""",
     "bin/npm": """echo "npm $1" >>calls
 stop_at "npm $1"
-if [ "$1" = ci ]; then mkdir -p app/node_modules; else mkdir -p app/public/build; fi""",
+if [ "$1" = ci ]; then mkdir -p "$here/node_modules"; else mkdir -p "$here/public/build"; fi""",
     "bin/mysql": 'case "$*" in\n'
     "*'SELECT migration'*LIMIT*) tail -n 1 ran ;;\n*'SELECT migration'*) cat ran ;;\n"
     "*'COUNT(*)'*) wc -l <tables ;;\n*data_length*) echo 10 ;;\n"

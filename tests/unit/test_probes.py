@@ -6,12 +6,14 @@ import hashlib
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from components.unit import file_line, secret_file_line
+from tests.fakes.release_host import needs_root
 
 Bash = Callable[..., "subprocess.CompletedProcess[str]"]
 LOGIN = "user:ghp_x@"  # what somebody may have written into a URL
@@ -372,11 +374,44 @@ def test_what_redis_is_asked_stands_on_its_standard_input(bash: Bash, tmp_path: 
 def test_processes_count_that_may_have_read_another_configuration(bash: Bash, tmp_path: Path) -> None:
     (tmp_path / "bootstrap/cache").mkdir(parents=True)
     (tmp_path / "bootstrap/cache/config.php").touch()
-    listed = "1 0 php-fpm: pool www\\n2 90 php-fpm: master\\n3 90 php8.4 artisan queue:work\\n4 90 bash"
-    fakes = f"ps() {{ printf '{listed}\\n'; }}; readlink() {{ echo $PWD; }}"
-    assert bash(f"{fakes}; probe_processes $PWD").stdout == "processes with an older configuration 2\n"
+    listed = "0 php-fpm: pool www\\n90 php-fpm: master\\n90 bash"
+    working = "3 9000000 $PWD php8.4 artisan queue:work\\n4 9000000 $PWD vim"
+    fakes = f"ps() {{ printf '{listed}\\n'; }}"
+    fakes += f'; application_processes() {{ printf "{working}\\n"; }}'
+    assert bash(f"{fakes}; probe_processes me $PWD").stdout == "processes with an older configuration 2\n"
     os.utime(tmp_path / "bootstrap/cache/config.php", (1, 1))
-    assert bash(f"{fakes}; probe_processes $PWD").stdout == "processes with an older configuration none\n"
+    assert bash(f"{fakes}; probe_processes me $PWD").stdout == "processes with an older configuration none\n"
+
+
+@needs_root
+def test_processes_of_an_earlier_release_are_seen(bash: Bash, tmp_path: Path) -> None:
+    """Real ones: begun before the release, in another folder, in a deleted one, and one that is right."""
+    root, old, gone = tmp_path / "app", tmp_path / ".app/1-old", tmp_path / ".app/2-gone"
+    running = tmp_path / ".app/3-new"
+    for folder in (old, gone, running / ".git"):
+        folder.mkdir(parents=True)
+    root.symlink_to(".app/3-new")
+    command = ["bash", "-c", "while read; do :; done", "artisan queue:work"]
+    probe = "probe_workers root $PWD/app"
+    none = "processes of an earlier release none\n"
+
+    def started(folder: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE)
+
+    with started(running) as right:
+        assert bash(probe).stdout == none
+        with started(old) as other:
+            assert bash(probe).stdout.count("\nprocess of an earlier release: bash -c") == 1
+            other.kill()
+        with started(gone) as deleted:
+            gone.rmdir()
+            assert "\nprocess in a deleted folder: bash" in bash(probe).stdout
+            deleted.kill()
+        assert bash(probe).stdout == none
+        time.sleep(0.2)
+        (running / ".git/released").touch()
+        assert bash(probe).stdout.count("\nprocess of an earlier release: bash -c") == 1
+        right.kill()
 
 
 def test_login_keys_are_added_beside_the_old_one_and_removed(bash: Bash, tmp_path: Path) -> None:

@@ -87,6 +87,6 @@ def test_a_wrong_word_is_answered_with_the_right_ones(tool: Tool) -> None:
     done = tool("destroy")
     assert done.returncode == 1
     assert (
-        "usage: itqan-release import|key|clone|deploy|pull|seed|variables|cache|permissions|restore|accept"
+        "usage: itqan-release import|key|clone|deploy|pull|seed|variables|cache|permissions|layout|workers"
         in done.stderr
     )

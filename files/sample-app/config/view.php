@@ -2,5 +2,5 @@
 
 return [
     'paths' => [resource_path('views')],
-    'compiled' => storage_path('framework/views'),
+    'compiled' => env('VIEW_COMPILED_PATH', storage_path('framework/views')),
 ];

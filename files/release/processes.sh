@@ -1,0 +1,108 @@
+# The processes that run the application's code for long: workers, Reverb, a scheduler of Supervisor's.
+
+# restart_workers: they are told to end, after the job that they are at, and Supervisor starts them again. Waits until those of before
+# are gone and Supervisor has its programs running; non-zero where it does not get there.
+# They look for the words of queue:restart and reverb:restart when they have slept, Reverb every five seconds, and go on with the old
+# code until then: a signal is sooner.
+restart_workers() {
+    local before failing status=0
+    before=$(long_lived) failing=$(programs_failing)
+    as "$DEPLOY_USER" touch "$ROOT/.git/released" # what starts from now on has all of it
+    hold_clients
+    artisan queue:restart
+    artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
+    refresh_opcache || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
+    end_processes "$before"
+    (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
+    wait_for_processes "$before" "$failing" || status=$?
+    if [ -n "$HOLDER" ]; then kill "$HOLDER" 2>/dev/null || true; fi
+    return "$status"
+}
+
+# hold_clients: while Reverb starts anew, who asks for it is kept waiting instead of refused (see `upstream` in files/nginx/site.conf.j2);
+# for half a minute at most
+hold_clients() {
+    HOLDER=''
+    if ! is_atomic; then return; fi
+    setpriv --reuid="$WEB_USER" --regid="$(id -g "$WEB_USER")" --clear-groups python3 -c '
+import socket, time
+def is_up():
+    try:
+        socket.create_connection(("127.0.0.1", 8080), 1).close()
+    except OSError:
+        return False
+    return True
+held, asked, until = [], 0.0, time.monotonic() + 30
+server = socket.create_server(("127.0.0.1", 8079), backlog=512)
+server.settimeout(0.02)
+while (now := time.monotonic()) < until:
+    try:
+        held.append(server.accept()[0])
+    except OSError:
+        pass
+    if held and now - asked > 0.02:
+        asked = now
+        if is_up():
+            while held:
+                held.pop().close()' </dev/null >/dev/null 2>&1 8>&- &
+    HOLDER=$!
+    disown "$HOLDER" # bash would tell of its end
+}
+
+# long_lived: their numbers, a line each
+long_lived() { application_processes "$WEB_USER" "$SITE" | sed -nE "s/^([0-9]+) .*$LONG_LIVED.*/\1/p"; }
+end_processes() {
+    local pid
+    for pid in $1; do as "$WEB_USER" kill -TERM "$pid" 2>/dev/null || true; done
+}
+# still_there PIDS: those of them that have not ended; a number that comes again this soon is the same process
+still_there() { comm -12 <(sort <<<"$1") <(long_lived | sort); }
+none_left() {
+    supervisor_rpc supervisor.getState >/dev/null
+    ! still_there "$1" | grep -q .
+}
+
+# wait_for_processes PIDS FAILING: each question wakes Supervisor, which else looks once a second at what has ended
+wait_for_processes() {
+    local left program
+    wait_until "$PATIENCE" none_left "$1" || true
+    left=$(still_there "$1" | grep . || true)
+    if [ -n "$left" ]; then
+        say "release: at a job that began before this release, and with the code of then until its end; Supervisor starts them anew after it:
+$(xargs ps -o pid=,etime=,args= -p <<<"$left" || true)"
+    fi
+    printf '%s\n' "$left" >/run/itqan-told # probe_workers knows them
+    if wait_until 12 programs_run "$2" "$(comm -23 <(sort <<<"$1") <(sort <<<"$left"))"; then return; fi
+    for program in $(programs_failing); do
+        if [[ " $2 " = *" $program "* ]]; then continue; fi
+        say "itqan: release: Supervisor cannot start it with this code: $(probe_program "$program"); its log ends:
+$(supervisorctl tail "$program:*" 2>&1 | tail -n 10)"
+    done
+    return 1
+}
+PATIENCE=5
+
+# programs_run FAILING GONE: Supervisor has seen the end of those that are gone, none of its programs is on its way, none fails that
+# did not fail before
+programs_run() {
+    local program pid known
+    known=$(supervisor_rpc supervisor.getAllProcessInfo | tr -d ' \n')
+    for pid in $2; do if [[ $known = *"<name>pid</name><value><int>$pid</int>"* ]]; then return 1; fi; done
+    for program in $PROGRAMS; do
+        if [[ " $1 " != *" $program "* ]] && [[ $(program_states "$program") =~ STARTING|BACKOFF|EXITED|FATAL|UNKNOWN ]]; then return 1; fi
+    done
+}
+programs_failing() {
+    local program made=''
+    for program in $PROGRAMS; do
+        if [[ $(program_states "$program") =~ BACKOFF|EXITED|FATAL|UNKNOWN ]]; then made+="$program "; fi
+    done
+    printf '%s\n' "${made% }"
+}
+
+# workers: those of an earlier release are told to end
+workers() {
+    settle
+    STEP="restart the workers"
+    restart_workers
+}

@@ -1,0 +1,114 @@
+"""The strategy `atomic` under load: to it, two releases, two that fail, a rollback, and in-place again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from .copy import Copy, itqan, poll, pulumi
+from .load import Traffic
+from .test_c_releases import DOWN, MIGRATION, ROOT, Host, clone_of_the_repository
+
+FOLDERS = "/var/www/.itqan-platform"
+DROPS = "Illuminate\\Support\\Facades\\Schema::table('visits', fn ($table) => $table->dropColumn('nowhere'));"
+UPLOAD = f"{ROOT}/storage/app/upload"
+
+
+@pytest.fixture(scope="module")
+def host(copy: Copy) -> Iterator[Host]:
+    """See test_c_releases; with an upload and a local branch that have to survive."""
+    with clone_of_the_repository(copy) as made:
+        branch = f"runuser -u deploy -- git -C {ROOT} branch"
+        copy.bash(f"echo kept >{UPLOAD}; chown www-data: {UPLOAD}; {branch} mine")
+        yield made
+        copy.bash(f"rm -f {UPLOAD}; {branch} -D mine")
+
+
+def set_strategy(copy: Copy, strategy: str) -> None:
+    """The setting; what preview says of it; `up`."""
+    pulumi("config", "set", "--stack", copy.stack, "--path", "itqan:release.strategy", strategy)
+    planned = itqan("preview", "--stack", copy.stack, check=False)
+    assert planned.returncode == 2
+    assert "release-layout" in planned.stdout + planned.stderr
+    itqan("up", "--stack", copy.stack)
+    assert itqan("preview", "--stack", copy.stack).returncode == 0
+
+
+def require_all_run(host: Host, commit: str) -> None:
+    """A page, a job, a WebSocket message and the scheduler's task: each is of the commit."""
+    copy = host.copy
+    assert host.running() == {commit, "2"}
+    token = f"e2e-{time.time_ns()}"
+    assert copy.request("POST", f"/api/visits/{token}").status == 202
+    poll(lambda: copy.get(f"/api/visits/{token}").status == 200, 30, "the job")
+    assert commit in copy.get(f"/api/visits/{token}").data.decode()
+    newest = "SELECT `release` FROM heartbeats ORDER BY id DESC LIMIT 1"
+    beat = f"cd {ROOT}; runuser -u www-data -- php artisan itqan:heartbeat >&2"
+    assert copy.bash(f"{beat}; mysql -N itqan_platform -e '{newest}'") == commit
+    gone = "find /proc -mindepth 2 -maxdepth 2 -name cwd -user www-data -lname '*(deleted)' -printf '%l\n'"
+    assert copy.bash(f"runuser -u www-data -- {gone} 2>/dev/null", check=False) == ""
+
+
+def test_no_request_fails_through_conversions_and_releases(host: Host) -> None:
+    copy = host.copy
+    with Traffic(copy) as traffic:
+        set_strategy(copy, "atomic")
+        assert copy.bash(f"stat -c %F {ROOT}") == "symbolic link"
+        for number in range(2):
+            wanted = host.push(**{"app/New.php": f"<?php // {number}\n"})
+            done = host.deploy(wanted)
+            assert done.returncode == 0, done.stderr
+            require_all_run(host, wanted)
+    traffic.require()
+    assert len(traffic.waits) >= 2, "the client of Reverb came back each time"
+    assert (
+        copy.bash(f"cat {UPLOAD}; git -c safe.directory='*' -C {ROOT} rev-parse mine") == f"kept\n{host.old}"
+    )
+    assert copy.bash(f"runuser -u deploy -- git -C {ROOT} status --porcelain --untracked-files=no") == ""
+    # a page of the first one asks for its own files
+    asset = copy.bash(f"cd {FOLDERS}/assets; find build -name '*.css' | head -n 1")
+    assert copy.get(f"/{asset}").status == 200
+
+
+def test_a_release_that_fails_or_dies_leaves_what_runs_alone(host: Host) -> None:
+    copy = host.copy
+    running = copy.bash(f"readlink {ROOT}")
+    with Traffic(copy) as traffic:
+        failing = MIGRATION.format(up=DROPS, down=DOWN.format(body="throw new RuntimeException();"))
+        done = host.deploy(host.push(**{"database/migrations/2026_03_01_000000_first.php": failing}))
+        assert done.returncode != 0
+        assert "2026_03_01_000000_first: drops a column of visits: nowhere" in done.stderr
+        assert f"{str(host.last()['from'])[:12]} runs on, as before" in done.stderr
+        boot = "throw new RuntimeException('no worker');"
+        provider = copy.bash(f"cat {ROOT}/app/Console/Commands/ReverbStart.php")
+        broken = provider.replace("$address = $this", f"{boot} $address = $this", 1)
+        done = host.deploy(host.push(**{"app/Console/Commands/ReverbStart.php": broken}))
+        assert done.returncode != 0
+        assert "Supervisor cannot start it with this code: program reverb" in done.stderr
+        assert copy.bash(f"readlink {ROOT}") == running
+        poll(lambda: len(host.running()) == 2, 30, "everything runs as before")
+    traffic.require()
+    assert itqan("audit", copy.stack, check=False).returncode == 2  # the commit is not the configured one
+
+
+def test_back_by_one_rename_and_in_place_again(host: Host) -> None:
+    """`rollback` builds nothing; back in-place nothing is lost."""
+    copy = host.copy
+    before = json.loads(copy.get("/up").data)["release"]
+    said = itqan("rollback", copy.stack)
+    assert "is still there: what it has is not made again" in said.stderr
+    old = json.loads(copy.get("/up").data)["release"]
+    assert old != before
+    require_all_run(host, old)
+    with Traffic(copy) as traffic:
+        set_strategy(copy, "in-place")
+        require_all_run(host, old)
+        assert copy.bash(f"stat -c %F {ROOT} {ROOT}/storage") == "directory\ndirectory"
+    traffic.require()
+    pulumi("config", "rm", "--stack", copy.stack, "itqan:release")
+    assert host.tool("deploy", "main", host.old).returncode == 0
+    assert copy.bash(f"cat {UPLOAD}; ls -d {FOLDERS}", check=False) == "kept"
+    itqan("up", "--stack", copy.stack)
