@@ -5,6 +5,7 @@ from __future__ import annotations
 from settings import Settings
 
 from . import (
+    catcher,
     certificates,
     cron,
     database,
@@ -26,6 +27,7 @@ PARTS = (
     host,
     packages,
     hardening,
+    catcher,
     database,
     redis,
     php,
