@@ -1,5 +1,6 @@
 """The Itqan server: settings, parts in their order, outputs."""
 
+from components.backups import Backups
 from components.catcher import Catcher
 from components.certificates import Certificates
 from components.configuration import stack_settings
@@ -35,6 +36,7 @@ release = Release(target, depends_on=[catcher, database, redis, php.until("php/c
 nginx = Nginx(target, depends_on=[certificates, php])
 supervisor = Supervisor(target, depends_on=[release])
 cron = Cron(target, depends_on=[release])
-Observer(target, depends_on=[hardening, nginx, supervisor, cron])
+backups = Backups(target, depends_on=[release])
+Observer(target, depends_on=[hardening, nginx, supervisor, cron, backups])
 
 export(target)

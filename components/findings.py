@@ -221,6 +221,18 @@ def _background(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
 
 
 def _backups(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
+    return [*_no_backups(settings), *_open_backups(settings, found)]
+
+
+def _no_backups(settings: Settings) -> list[Finding]:
+    """The document has a command for backups and nobody who types it."""
+    if settings.backup is not None or settings.target == "docker":
+        return []
+    text = "nothing makes backups: without a public key to encrypt to, none is made"
+    return [Finding("Backup", text, f"./itqan backup key {settings.stack} FILE")]
+
+
+def _open_backups(settings: Settings, found: Mapping[str, str]) -> list[Finding]:
     path = settings.application.backups
     seen = re.search(
         rf"^directory {re.escape(path)} \S+ (\d+)$", found.get("host/directories", ""), re.MULTILINE

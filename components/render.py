@@ -65,6 +65,11 @@ PARTS = {
             *("database", "caches", "log", "undo", "restore"),
         )
     ),
+    "data/data.sh": ("release/steps.sh",),
+    "backup/backup.sh": (
+        *("release/steps.sh", "release/backup.sh", "release/caches.sh", "release/log.sh"),
+        *(f"backup/{part}.sh" for part in ("make", "place", "obtain", "restore", "binlog")),
+    ),
 }
 
 

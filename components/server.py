@@ -5,6 +5,7 @@ from __future__ import annotations
 from settings import Settings
 
 from . import (
+    backups,
     catcher,
     certificates,
     cron,
@@ -36,6 +37,7 @@ PARTS = (
     nginx,
     supervisor,
     cron,
+    backups,
     observer,
 )
 

@@ -1,5 +1,6 @@
 """Everything the server's document says, as one typed model read from Pulumi's configuration."""
 
+from .backup import SecondPlace, backup_folder
 from .branches import slug, source_of, stack_of
 from .loading import SettingsError, docker_hosts, load, merged_config, problems_at, stack_file_config
 from .model import Settings, usual_subnet
@@ -34,10 +35,12 @@ __all__ = [
     "DockerHost",
     "OwnerMode",
     "Program",
+    "SecondPlace",
     "Secret",
     "Settings",
     "SettingsError",
     "at",
+    "backup_folder",
     "docker_hosts",
     "laid",
     "load",

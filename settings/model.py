@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from .backup import Backup
 from .fields import (
     BRANCH,
     BranchName,
@@ -114,6 +115,7 @@ class Settings(Part):
     certificate: Certificate
     dns: Dns
     release: Release
+    backup: Backup | None = None
     staging: Staging = Staging()
     accepted: dict[Surroundings, list[SingleLine]] = Field(
         {}, description="lists of what stands on the host beside this stack, by the names that audit shows"
@@ -139,6 +141,9 @@ class Settings(Part):
     livekit_api_secret: SecretValue | None = None
     deploy_key: PrivateKey | None = None
     docker_private_key: PrivateKey | None = None
+    backup_private_key: PrivateKey | None = None
+    backup_access_key: SecretValue | None = None
+    backup_secret_key: SecretValue | None = None
     rotation: Rotation | None = None
     branch_seed: SecretValue | None = None
 

@@ -24,6 +24,7 @@ def broken_rules(config: Mapping[str, Any]) -> list[str]:
         *_observer_rules(config),
         *_authority_rules(config),
         *_docker_rules(config),
+        *_backup_rules(config),
     ]
 
 
@@ -163,6 +164,20 @@ def _docker_rules(config: Mapping[str, Any]) -> list[str]:
             "or let ./itqan branch up make one"
         )
     return problems
+
+
+def _backup_rules(config: Mapping[str, Any]) -> list[str]:
+    """A second place needs what lets this stack in there."""
+    needed = {
+        "sftp": {"backupPrivateKey": "<FILE    # private SSH key that logs in there"},
+        "s3": {"backupAccessKey": "# access key of the store", "backupSecretKey": "# its secret key"},
+    }
+    kind = at(config, "backup.second.type")
+    return [
+        f"pulumi config set --secret {NAMESPACE}:{name} {advice}"
+        for name, advice in needed.get(str(kind), {}).items()
+        if not config.get(name)
+    ]
 
 
 def signed_domains(branches: str | None) -> tuple[str, ...]:

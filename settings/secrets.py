@@ -142,6 +142,9 @@ SECRETS: dict[str, Secret] = {
         NOWHERE,
         _ssh_key,
     ),
+    "backupPrivateKey": Secret("private SSH key of itqan:backup.second (OpenSSH format)", NOWHERE),
+    "backupAccessKey": Secret("access key of the store of itqan:backup.second", NOWHERE),
+    "backupSecretKey": Secret("secret key of the store of itqan:backup.second", NOWHERE),
     BRANCH_SEED: Secret("what the secrets of the copies of branches are derived from", NOWHERE, _base64(32)),
 }
 

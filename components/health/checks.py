@@ -24,7 +24,7 @@ def checks(settings: Settings, platform: Platform) -> list[Check]:
         *application.checks(settings),
         *site.checks(),
         *host.checks(),
-        *backups.checks(),
+        *backups.checks(settings),
     ]
 
 

@@ -54,6 +54,11 @@ FOREIGN_WARN, FOREIGN_BAD = 14, 3
 
 # Hours since the newest dump: a nightly one, and two hours for its making; three nights without one.
 BACKUP_WARN, BACKUP_BAD = 26, 72
+# Hours since a copy reached the second place: the same, as it is made with each backup.
+SECOND_WARN, SECOND_BAD = 26, 72
+# Days since a backup was restored into a copy and compared: a nightly workflow does it; a week without one is
+# a workflow that nobody looks after, a month is a backup of which nobody knows whether it can be read.
+TESTED_WARN, TESTED_BAD = 8, 32
 
 # Days since the package lists were fetched: apt's own timer does it each day (APT::Periodic::Update-
 # Package-Lists).
