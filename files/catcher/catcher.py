@@ -133,11 +133,14 @@ class Authority:
 
 
 def _openssl(options: list[str], extensions: list[str], key: Path, certificate: Path) -> None:
-    """Makes a key and a certificate."""
-    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    added = [word for extension in extensions for word in ("-addext", extension)]
+    """Makes a key and a certificate; by its own configuration, as the distribution's adds extensions."""
+    own = ["subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid", *extensions]
+    text = "\n".join(["[req]", "distinguished_name=name", "x509_extensions=own", "[name]", "[own]", *own, ""])
+    words = ["openssl", "req", "-x509", "-config", "/dev/stdin", "-nodes"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     subprocess.run(
-        [*words, *options, *added, "-keyout", str(key), "-out", str(certificate)],
+        [*words, *curve, *options, "-keyout", str(key), "-out", str(certificate)],
+        input=text.encode(),
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
