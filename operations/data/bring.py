@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 TOOL = "/usr/local/sbin/itqan-data"
 # What gzip raises of what is no whole file.
 BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
-SAMPLE_RULES = ROOT / "files" / "sample-app" / "anonymise.yaml"
+SAMPLE_RULES = ROOT / "files" / "data" / "anonymise.sample.yaml"
 
 
 @dataclass(frozen=True)

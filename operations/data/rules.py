@@ -76,7 +76,8 @@ def read_rules(path: Path) -> Rules:
         text = path.read_text()
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{path.name}: no such file; it says what becomes of each table and column: docs/data.md"
+            f"{path.name}: no such file; it says what becomes of each table and column (docs/data.md). "
+            f"With `tables: {{}}` in it, the next run proposes all lines"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path.name}: cannot be read: {error}") from None

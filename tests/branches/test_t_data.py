@@ -190,7 +190,7 @@ def source(here: Checkout) -> str:
         cd /var/www/itqan-platform/storage/app/tenants/7
         echo logo >logos/a.png; cat >papers/a.pdf; cp papers/a.pdf other/"""
     within(container, script, EVERYBODY[0].name)
-    here.itqan("backup", "make", SOURCE)
+    here.itqan("backup", SOURCE)
     return container
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from components.render import FILES
+from operations.data.bring import SAMPLE_RULES
 from operations.data.rules import KINDS, FileRule, parse_rules, read_rules
 from operations.errors import ConfigurationError
 
@@ -92,6 +95,12 @@ files:
 )
 def test_what_is_no_such_file_is_one_line(text: str, said: str) -> None:
     assert any(line.startswith(said) for line in mistakes(text)), mistakes(text)
+
+
+def test_the_sample_applications_rules_name_its_tables() -> None:
+    migrations = (FILES / "sample-app/database/migrations").glob("*.php")
+    tables = {re.findall(r"create\('(\w+)'", path.read_text())[0] for path in migrations}
+    assert read_rules(SAMPLE_RULES).tables.keys() == tables | {"migrations"}
 
 
 def test_a_file_that_is_missing_says_what_it_is_for(tmp_path: Path) -> None:
