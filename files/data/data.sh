@@ -22,7 +22,7 @@ FROM information_schema.schemata WHERE schema_name = '$DATABASE'")
     sql_root -e "DROP DATABASE IF EXISTS \`$DATABASE\`; CREATE DATABASE \`$DATABASE\` $settings" </dev/null
     for path; do
         if [[ /$path/ == */../* ]] || [[ $path != storage/* ]]; then refuse "$path: only folders below storage are replaced"; fi
-        rm -rf "${ROOT:?}/$path"
+        empty "$path"
     done
     rm -f /etc/itqan/seeds-due
     # sessions, cache and jobs are about rows that are gone
@@ -30,6 +30,15 @@ FROM information_schema.schemata WHERE schema_name = '$DATABASE'")
         # shellcheck disable=SC2086 # host and port
         ask_redis $REDIS flushall >/dev/null
     fi
+}
+
+# empty FOLDER: with what the repository itself has in it
+empty() {
+    rm -rf "${ROOT:?}/$1"
+    deploy_git checkout -q -- "$1" 2>/dev/null || true
+    mkdir -p "$ROOT/$1"
+    chown "$WRITABLE_OWNER" "$ROOT/$1"
+    chmod "$WRITABLE_MODE" "$ROOT/$1"
 }
 
 database() {

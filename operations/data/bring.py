@@ -222,6 +222,9 @@ class _Copy:
                 yield stream
         except BrokenPipeError as error:
             broken = error  # it has ended, and says itself why
+        except BaseException:
+            future.result()  # what follows must not meet it
+            raise
         done = future.result()
         if done.status or broken:
             raise OperationError(f"the copy did not take it in ({words.partition(' ')[0]}): {done.words}")

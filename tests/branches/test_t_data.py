@@ -42,6 +42,7 @@ files:
   "storage/app/tenants/*/logos/**": keep
   "storage/app/tenants/*/papers/**": placeholder
 """
+# On an empty database it fails, as migrations of a grown application do.
 MIGRATION = """\
 <?php
 use Illuminate\\Database\\Migrations\\Migration;
@@ -184,7 +185,9 @@ def source(here: Checkout) -> str:
     here.itqan("up", "--stack", SOURCE)
     container: str = here.outputs(SOURCE)["container"]
     statements = "".join(person.statements for person in EVERYBODY)
-    within(container, "mysql itqan_platform", f"{TABLES}START TRANSACTION;\n{statements}COMMIT;\n")
+    client = "mysql --default-character-set=utf8mb4 itqan_platform"
+    within(container, client, f"{TABLES}START TRANSACTION;\n{statements}COMMIT;\n")
+    assert EVERYBODY[0].name in within(container, "mysqldump itqan_platform customers", "")
     script = """
         mkdir -p /var/www/itqan-platform/storage/app/tenants/7/{logos,papers,other}
         cd /var/www/itqan-platform/storage/app/tenants/7
@@ -226,7 +229,7 @@ def test_what_has_no_rule_is_refused_and_the_application_stays_stopped(
 def test_nobody_of_a_thousand_is_found_anywhere(here: Checkout, identity: Path, source: str) -> None:
     (here.folder / f"anonymise.{SOURCE}.yaml").write_text(RULES)
     _, said = up(here, identity)
-    assert "files: 1 kept, 1 placeholders, 1 left behind" in said
+    assert "files: 1 kept, 1 placeholders, 2 left behind" in said
     there = found_in(source)
     assert "database" in there
     assert any(path.startswith("/var/lib/mysql/") for path in there)
@@ -250,7 +253,7 @@ def test_the_data_are_like_productions(here: Checkout) -> None:
     assert sql(f"SELECT COUNT(*) FROM customers WHERE {same} AND plan = 'gold'".replace("$", "\\$")) == str(
         PEOPLE
     )
-    assert sql("SELECT COUNT(*) FROM customers WHERE id % 2 AND name RLIKE '[ء-ي]'") == str(PEOPLE // 2)
+    assert sql("SELECT COUNT(*) FROM customers WHERE id % 2 AND HEX(name) RLIKE '^D[89]'") == str(PEOPLE // 2)
     assert sql("SELECT COUNT(*) FROM sessions") == "0"
     assert sql("SELECT COUNT(*) FROM addresses") == str(PEOPLE)
     # the branch's own migration ran on them, and its seeds did not
