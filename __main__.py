@@ -1,6 +1,7 @@
 """The Itqan server: settings, parts in their order, outputs."""
 
 from components.backups import Backups
+from components.catcher import Catcher
 from components.certificates import Certificates
 from components.configuration import stack_settings
 from components.connection import target_host
@@ -25,13 +26,14 @@ target = target_host(settings)
 host = Host(target)
 packages = Packages(target, depends_on=[host])
 hardening = Hardening(target, depends_on=[packages])
+catcher = Catcher(target, depends_on=[packages])
 database = Database(target, depends_on=[packages])
 redis = Redis(target, depends_on=[packages])
 php = Php(target, depends_on=[packages])
 dns = DnsWildcard(target, depends_on=[packages])
 certificates = Certificates(target, depends_on=[dns])
 # a release runs PHP on the command line; FPM may still be reloading
-release = Release(target, depends_on=[database, redis, php.until("php/cli-limits")])
+release = Release(target, depends_on=[catcher, database, redis, php.until("php/cli-limits")])
 nginx = Nginx(target, depends_on=[certificates, php])
 supervisor = Supervisor(target, depends_on=[release])
 cron = Cron(target, depends_on=[release])

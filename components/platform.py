@@ -90,6 +90,7 @@ class Platform(_Data):
     sources: list[Source]
     packages: list[Package]
     sample_packages: list[Package]
+    copy_packages: list[Package]
     strict_packages: list[Package]
     php_versions: list[str]
     phar: Phar | None
@@ -101,7 +102,9 @@ class Platform(_Data):
         """The packages of this stack: the platform's, its other PHP versions, what the application needs."""
         others = [v for v in settings.php.also_installed if v in self.php_versions]
         sample = self.sample_packages if settings.release.repository == "sample" else []
-        known = [*self.packages, *(Package(name=f"php{version}-fpm") for version in others), *sample]
+        copy = self.copy_packages if settings.target == "docker" else []
+        php = [Package(name=f"php{version}-fpm") for version in others]
+        known = [*self.packages, *php, *copy, *sample]
         names = {package.name for package in known}
         further = [Package(name=name) for name in settings.application_packages if name not in names]
         return [*known, *further]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from settings import SECRET_VARIABLES, Settings
 
-from . import access, deployment, digests
+from . import access, catcher, deployment, digests
 from .part import Part
 from .platform import Platform
 from .redis import ACCOUNT
@@ -55,7 +55,8 @@ def environment(settings: Settings) -> dict[str, str]:
     }
     further = {name: value.get_secret_value() for name, value in settings.environment_secrets.items()}
     present = {name: value for name, value in derived.items() if value is not None}
-    return {**settings.environment, **present, **further}
+    variables = {**settings.environment, **present, **further}
+    return variables | catcher.environment(variables) if settings.target == "docker" else variables
 
 
 def _browser_port(settings: Settings) -> dict[str, str]:

@@ -67,8 +67,10 @@ PARTS = {
         )
     ),
     "session/session.sh": ("release/log.sh",),
+    "data/data.sh": ("release/steps.sh",),
     "backup/backup.sh": (
-        *("release/steps.sh", "release/backup.sh", "release/caches.sh", "release/log.sh"),
+        *(f"release/{part}.sh" for part in ("steps", "backup", "folders", "caches")),
+        *(f"release/{part}.sh" for part in ("processes", "opcache", "log")),
         *(f"backup/{part}.sh" for part in ("make", "place", "obtain", "restore", "binlog")),
     ),
 }

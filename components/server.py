@@ -6,6 +6,7 @@ from settings import Settings
 
 from . import (
     backups,
+    catcher,
     certificates,
     cron,
     database,
@@ -28,6 +29,7 @@ PARTS = (
     host,
     packages,
     hardening,
+    catcher,
     database,
     redis,
     php,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import IO, TYPE_CHECKING
 
 from .observation import Done, Endpoint, Unreachable, _connected, _told, failed, network_reason
 from .unit import Unit, create_text
 
 if TYPE_CHECKING:
-    from asyncssh import SSHClientProcess
+    from asyncssh import SSHClientConnection, SSHClientProcess
 
 PIECE = 1 << 16  # bytes
 Heard = Callable[[str], None]
@@ -25,7 +26,7 @@ async def converse(endpoint: Endpoint, command: str, given: bytes, heard: Heard)
     try:
         async with _connected(endpoint) as connection:
             with _told(endpoint):
-                process = await connection.create_process(_rooted(endpoint, command), encoding=None)
+                process = await connection.create_process(rooted(endpoint, command), encoding=None)
                 process.stdin.write(given)
                 process.stdin.write_eof()
                 words, output = await asyncio.gather(_listen(process, heard), process.stdout.read())
@@ -43,8 +44,8 @@ async def relay(source: Endpoint, sending: str, target: Endpoint, receiving: str
     try:
         async with _connected(source) as first, _connected(target) as second:
             with _told(source), _told(target):
-                sender = await first.create_process(_rooted(source, sending), encoding=None)
-                receiver = await second.create_process(_rooted(target, receiving), encoding=None)
+                sender = await first.create_process(rooted(source, sending), encoding=None)
+                receiver = await second.create_process(rooted(target, receiving), encoding=None)
                 await asyncio.gather(
                     _pass_on(sender, receiver), *(_listen(p, heard) for p in (sender, receiver))
                 )
@@ -52,6 +53,41 @@ async def relay(source: Endpoint, sending: str, target: Endpoint, receiving: str
     except ConnectionRefusedError as error:
         raise Unreachable(failed(source, network_reason(error))) from None
     return sender.exit_status == 0 == receiver.exit_status
+
+
+@asynccontextmanager
+async def connected(*endpoints: Endpoint) -> AsyncIterator[list[SSHClientConnection]]:
+    """A connection to each host. Raises Unreachable for what goes wrong with one, then and later."""
+    async with AsyncExitStack() as opened:
+        made = []
+        for endpoint in endpoints:
+            try:
+                made.append(await opened.enter_async_context(_connected(endpoint)))
+            except ConnectionRefusedError as error:
+                raise Unreachable(failed(endpoint, network_reason(error))) from None
+            opened.enter_context(_told(endpoint))
+        yield made
+
+
+async def piped(
+    connection: SSHClientConnection,
+    command: str,
+    *,
+    given: IO[bytes] | None = None,
+    taken: IO[bytes] | None = None,
+) -> Done:
+    """Run a command over a connection, its standard input and output being the ends of pipes.
+
+    Arguments: `given`, where its input comes from; `taken`, where its output goes; both are closed with it.
+    """
+    import asyncssh
+
+    process = await connection.create_process(
+        command, stdin=given or asyncssh.DEVNULL, stdout=taken or asyncssh.PIPE, encoding=None
+    )
+    words = await _listen(process, lambda _: None)
+    await process.wait()
+    return Done(process.exit_status, b"", words)
 
 
 async def bring(endpoint: Endpoint, unit: Unit, owner: str, heard: Heard) -> bool:
@@ -81,5 +117,6 @@ async def _listen(process: SSHClientProcess[bytes], heard: Heard) -> str:
     return last
 
 
-def _rooted(endpoint: Endpoint, command: str) -> str:
+def rooted(endpoint: Endpoint, command: str) -> str:
+    """A command as root runs it, whoever logs in."""
     return f"sudo -n {command}" if endpoint.sudo else command

@@ -6,6 +6,8 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .branches import derive, forget_branch, ready_branch, require_of_branch
 from .docker_hosts import daemon_of
@@ -17,12 +19,16 @@ from .interrupted import Busy, is_locked
 from .labels import PROJECT_LABEL
 from .machine import ready_engine
 from .opening import keep_authority, opening_words
+from .paths import ROOT
 from .run import RunFailed, run_up
-from .stack import Stack
+from .stack import Stack, own_configuration
 from .steps import Silent, Steps
 from .stopped import start_stopped
 from .summary import curl_line, write_root_certificate
 from .waiting import lock_file, one_at_a_time
+
+if TYPE_CHECKING:
+    from .data.bring import Source
 
 # How often a run is tried when something outside came in between.
 ATTEMPTS = 3
@@ -48,16 +54,27 @@ def branch_stack(branch: str) -> str:
     return stack_of(branch)
 
 
-def bring_up(branch: str, steps: Steps) -> tuple[Stack, Record]:
+def bring_up(
+    branch: str, steps: Steps, data: str | None = None, key: Path | None = None
+) -> tuple[Stack, Record]:
     """Brings a branch's copy up at the branch's newest commit; waits for another run of the same copy.
 
-    Raises ConfigurationError for a branch that does not exist, RunFailed when the engine fails.
+    Arguments: `data`, the stack whose newest backup the copy gets, made anonymous; `key`, the file with the
+    private key that opens it.
+    Raises ConfigurationError for a branch that does not exist, RunFailed when the engine fails, and
+    OperationError when the data cannot be brought; the copy's application is stopped then.
     """
+    if key and not data:
+        raise OperationError("--identity opens the backup that --data STACK names")
     engine = ready_engine(steps)
+    source = _source(data, branch, key, steps) if data else None
     name = branch_stack(branch)
     with one_at_a_time(name, steps, f"another run works on the copy of {branch}"):
         for left in reversed(range(ATTEMPTS)):
             try:
+                if source:
+                    _bring_data(source, branch, engine, steps)
+                    source = None  # an attempt that follows goes on with them
                 return _when_free(branch, engine, steps)
             except EngineError as error:
                 reason = next((why for said, why in PASSING.items() if said in _words(error)), None)
@@ -66,6 +83,40 @@ def bring_up(branch: str, steps: Steps) -> tuple[Stack, Record]:
                 steps.say(f"▸ Again: {reason}")
                 forget_branch(name)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _source(stack: str, branch: str, key: Path | None, steps: Steps) -> Source:
+    """The data that a copy gets, looked at before anything is done to it. Raises as `find_source`."""
+    from .data.bring import find_source
+
+    if stack == branch_stack(branch):
+        raise OperationError(f"--data {stack}: is this copy itself")
+    with steps.step("source", f"Looking for the newest backup of {stack}"):
+        return find_source(stack, key, steps)
+
+
+def _bring_data(source: Source, branch: str, engine: Engine, steps: Steps) -> None:
+    """The data, before the release that runs the branch's migrations on them; a new copy is made first."""
+    from components.observation import Endpoint
+    from settings import load
+
+    from .data.bring import bring_data, is_ready
+
+    stack = ready_branch(branch, engine, steps)
+    settings = load(stack.name, own_configuration(stack.name, engine), ROOT)
+    target = Endpoint.of(settings)
+    if not is_ready(settings, target):
+        try:
+            _when_free(branch, engine, steps)
+        except RunFailed:
+            # migrations that begin with tables of production's fail on an empty database
+            if not is_ready(settings, target):
+                raise
+            steps.say(f"▸ Going on: {stack.name} can take data")
+        else:
+            if not is_ready(settings, target):
+                raise OperationError(f"{stack.name} is up and takes no data: ./itqan audit {stack.name}")
+    bring_data(source, settings, target, steps)
 
 
 def _when_free(branch: str, engine: Engine, steps: Steps) -> tuple[Stack, Record]:

@@ -20,7 +20,7 @@ def up(arguments: argparse.Namespace) -> int:
 
     start, steps = time.monotonic(), Steps()
     with close_run(steps, start, arguments.trace) as closing:
-        closing(*bring_up(arguments.branch, steps))
+        closing(*bring_up(arguments.branch, steps, arguments.data, arguments.identity))
     return 0
 
 
@@ -82,6 +82,7 @@ def add_branch_commands(commands: argparse._SubParsersAction[Any]) -> None:
             parser.add_argument("branch", metavar="BRANCH", help="a branch of itqan:release.repository")
         if run is up:
             add_trace_option(parser)
+            _data_options(parser)
         if run is list:
             parser.add_argument("--json", action="store_true", help="as a JSON list")
         if run is sweep:
@@ -92,3 +93,10 @@ def add_trace_option(parser: argparse.ArgumentParser) -> None:
     """The option of every command that brings something up."""
     text = "write the run's timings, unit by unit, for ui.perfetto.dev or chrome://tracing"
     parser.add_argument("--trace", metavar="FILE", type=Path, help=text)
+
+
+def _data_options(parser: argparse.ArgumentParser) -> None:
+    text = "the newest backup of that stack takes the place of the copy's data, anonymous (docs/data.md)"
+    parser.add_argument("--data", metavar="STACK", help=text)
+    text = "the private key that opens the backup (-: standard input; without it, it is asked for)"
+    parser.add_argument("--identity", metavar="FILE", type=Path, help=text)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from .command import AS_EXPECTED, DIFFERENT, FAILED, Parser, add_command, write
 from .errors import OperationError
+from .stack import STAGING
 from .steps import Steps
 
 # Of `logs`, those of every stack (components/logs.py, which is not loaded for each command line).
@@ -73,6 +75,18 @@ def logs(arguments: argparse.Namespace) -> int:
     return AS_EXPECTED
 
 
+def caught(arguments: argparse.Namespace) -> int:
+    """Show the mail and the requests that a copy's application sent out and that went no further"""
+    from .caught import caught_by, caught_text
+
+    if arguments.number is not None:
+        print(caught_text(arguments.stack, arguments.number, Steps()))
+        return AS_EXPECTED
+    found = caught_by(arguments.stack, Steps())
+    print(found.to_json() if arguments.json else found.table())
+    return AS_EXPECTED
+
+
 def shell(arguments: argparse.Namespace) -> int:
     """Open a login shell of the deploy user in the application's folder, or run one command there"""
     from .session import open_session
@@ -106,6 +120,10 @@ def add_host_commands(commands: Any) -> None:
     _health_options(add_command(commands, health, of_stack=True))
     _fix_options(add_command(commands, fix))
     _logs_options(add_command(commands, logs))
+    mail = add_command(commands, caught)
+    mail.add_argument("stack", nargs="?", default=os.environ.get("PULUMI_STACK") or STAGING, metavar="STACK")
+    mail.add_argument("number", nargs="?", type=int, metavar="NUMBER", help="one of them, whole")
+    mail.add_argument("--json", action="store_true", help="all of them, as one JSON object")
     _session_words(add_command(commands, shell), "[COMMAND…]")
     _session_words(add_command(commands, artisan), "[ARGUMENT…]")
     _session_words(add_command(commands, mysql), "[ARGUMENT…]")

@@ -23,8 +23,16 @@ class WrongKey(Exception):
 def rewrapped(head: bytes, key: bytes, to: bytes) -> tuple[int, bytes]:
     """The length of a file's head, and the head that takes its place.
 
-    Arguments: `head`, the file's beginning, at least its whole head; `key`, a private key that opens it;
-    `to`, the private key that is to open it.
+    Arguments: as `opened_head`; `to`, the private key that is to open it. Raises WrongKey.
+    """
+    length, file_key = opened_head(head, key)
+    return length, _head(file_key, to)
+
+
+def opened_head(head: bytes, key: bytes) -> tuple[int, bytes]:
+    """The length of a file's head, and the key of the file in it.
+
+    Arguments: `head`, the file's beginning, at least its whole head; `key`, a private key that opens it.
     Raises WrongKey.
     """
     length = _length(head)
@@ -35,8 +43,13 @@ def rewrapped(head: bytes, key: bytes, to: bytes) -> tuple[int, bytes]:
             continue
         if _mac(file_key, before_mac + b"---") != _unbase64(mac.strip()):
             raise WrongKey("the head of the backup was changed after it was written")
-        return length, _head(file_key, to)
+        return length, file_key
     raise WrongKey("this private key is of none of the public keys that the backup was encrypted to")
+
+
+def payload_key(file_key: bytes, nonce: bytes) -> bytes:
+    """What the pieces of a file are encrypted with."""
+    return _derived(file_key, nonce, b"payload")
 
 
 def _length(head: bytes) -> int:

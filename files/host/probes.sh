@@ -424,6 +424,16 @@ probe_table() {
     if ! nft -s list table "$1" "$2" 2>/dev/null | sed 's/^[[:space:]]*//; /^$/d' | grep .; then printf 'table %s %s absent\n' "$1" "$2"; fi
 }
 
+# probe_table_of FAMILY NAME USER: the same, with the user's name where the kernel has a number
+probe_table_of() { probe_table "$1" "$2" | sed "s/skuid != $(id -u "$3") /skuid != \"$3\" /"; }
+
+# probe_trusted CERTIFICATE FILE: whether the host trusts an authority, of which FILE is the copy that was taken in
+probe_trusted() {
+    local state='not trusted'
+    if cmp -s "$1" "$2" && grep -qF "$(sed -n 2p "$1")" /etc/ssl/certs/ca-certificates.crt; then state=trusted; fi
+    printf 'authority %s %s\n' "$1" "$state"
+}
+
 # probe_sshd: who gets in, as sshd reads all its files; and what a Match block says otherwise, for some users or addresses
 probe_sshd() {
     awk '

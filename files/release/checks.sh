@@ -3,8 +3,16 @@
 # check: what can be seen before the commit is fetched
 check() {
     step 1 "pre-deployment checks"
+    check_data
     check_environment
     check_changes
+}
+
+# check_data: half of the data that were to come is nothing that anybody may see
+check_data() {
+    if [ -e "/etc/itqan/loading-$DATABASE" ]; then
+        refuse "the data of this copy did not come to their end, and its application stays stopped: \`./itqan branch up BRANCH --data STACK\` begins anew"
+    fi
 }
 
 check_environment() {

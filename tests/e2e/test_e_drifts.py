@@ -57,6 +57,7 @@ class Drift:
 
 FIRST = (
     Drift("mode of a file", "nginx/site", "600", f"chmod 600 {SITE}"),
+    Drift("what is sent out gets out", "catcher/rules", "absent", "nft delete table inet itqan_copy"),
     Drift("owner of a directory", "host/directories", "www-data", "chown www-data /home/deploy/backups"),
     Drift("content of a file", "php/cli-limits", "sha256", "echo >>/etc/php/8.4/cli/conf.d/90-itqan.ini"),
     Drift("deleted file", "certificates/hook", "absent", "rm /etc/letsencrypt/renewal-hooks/deploy/nginx.sh"),

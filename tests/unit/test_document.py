@@ -164,7 +164,11 @@ def test_a_copy_differs_only_where_it_says_so(prod: Settings, staging: Settings)
         "APP_URL",
         "APP_DOMAIN",
         "REVERB_HOST",
-        "MAIL_MAILER",
+        "MAIL_HOST",
+        "MAIL_PORT",
+        "MAIL_ENCRYPTION",
+        "MAIL_USERNAME",
+        "MAIL_PASSWORD",
         "MAIL_FROM_ADDRESS",
         "LIVEKIT_SERVER_URL",
     }
