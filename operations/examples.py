@@ -59,6 +59,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "graph": (("./itqan graph prod --svg prod.svg", "a picture that a browser opens"),),
     "report": (("./itqan report prod --html prod.html", "one file, to be sent or kept"),),
+    "caught": (
+        ("./itqan caught staging", "mail and requests that a copy sent out"),
+        ("./itqan caught staging 3", "the third of them, whole"),
+    ),
     "shell": (
         ("./itqan shell prod", "as the deploy user, in the application's folder"),
         ("./itqan shell staging -- git log -1", "one command"),
@@ -99,7 +103,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "reference": (("./itqan reference >docs/commands.md", "after a command has changed"),),
     "branch": (("./itqan branch list", "the copies that there are"),),
-    "branch up": (("./itqan branch up feature/search", "its copy, at the branch's newest commit"),),
+    "branch up": (
+        ("./itqan branch up feature/search", "its copy, at the branch's newest commit"),
+        ("./itqan branch up feature/search --data prod", "with production's data, anonymous"),
+    ),
     "branch down": (("./itqan branch down feature/search", "the copy, with its database"),),
     "branch list": (("./itqan branch list --json", "for a script"),),
     "branch open": (("./itqan branch open feature/search", "the address, and how to trust it"),),

@@ -61,7 +61,7 @@ locked() {
 }
 # release_locked, release_unlocked: no release meanwhile, which would change tables or code
 release_locked() {
-    exec 7>/run/lock/itqan-release-tool.lock
+    exec 7>>/run/lock/itqan-release-tool.lock
     if ! flock -w 900 7; then refuse "a release runs: wait for its end"; fi
 }
 release_unlocked() { exec 7>&-; }
@@ -81,6 +81,9 @@ require_room() {
 
 # shellcheck source=/dev/null
 . /etc/itqan/release.conf
+SITE=$ROOT
+FOLDERS=$(folders_of "$SITE")
+find_folders
 RECIPIENTS='' PLACE='' FILES='' KEEP=''
 # shellcheck source=/dev/null
 if [ -e /etc/itqan/backup.conf ]; then . /etc/itqan/backup.conf; fi

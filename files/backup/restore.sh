@@ -17,7 +17,7 @@ restore() {
     KIND=restore
     read_keys
     if is_restoring; then refuse "the restore of $(jotted NAME) did not get to its end: continue it first: ./itqan restore $STACK"; fi
-    if [ -e "$ROOT/.git/itqan-undo/journal" ]; then refuse "a release did not get to its end: \`sudo itqan-release\` settles it, see docs/releases.md"; fi
+    if [ -e "$UNDO/journal" ]; then refuse "a release did not get to its end: \`sudo itqan-release\` settles it, see docs/releases.md"; fi
     NAME=$1
     obtain "$NAME"
     require_ours

@@ -5,6 +5,14 @@
 # is_atomic: a link to somewhere else is somebody's own, and as good as a folder
 is_atomic() { [[ $(readlink "$SITE") = ".${SITE##*/}"/* ]]; }
 
+# find_folders: ROOT is where a step works: what runs (RUNNING), or the folder of a release that is being made. The journal of a release
+# that is a folder of its own lies beside all of them.
+find_folders() {
+    ROOT=$(readlink -m "$SITE")
+    RUNNING=$ROOT
+    if is_atomic; then UNDO=$FOLDERS/undo; else UNDO=$ROOT/.git/itqan-undo; fi
+}
+
 # is_own PATH: whether a writable folder is each release's own: what is cached is made from its code
 is_own() { [[ $1 = bootstrap || $1 = bootstrap/* ]]; }
 # shared_paths: a line each

@@ -44,7 +44,7 @@ while (now := time.monotonic()) < until:
         asked = now
         if is_up():
             while held:
-                held.pop().close()' </dev/null >/dev/null 2>&1 8>&- &
+                held.pop().close()' </dev/null >/dev/null 2>&1 7>&- 8>&- &
     HOLDER=$!
     disown "$HOLDER" # bash would tell of its end
 }

@@ -85,14 +85,6 @@ release_quick() {
     end_release
 }
 
-# find_folders: ROOT is where a step works: what runs (RUNNING), or the folder of a release that is being made. The journal of a release
-# that is a folder of its own (files/release/folders.sh) lies beside all of them.
-find_folders() {
-    ROOT=$(readlink -m "$SITE")
-    RUNNING=$ROOT
-    if is_atomic; then UNDO=$FOLDERS/undo; else UNDO=$ROOT/.git/itqan-undo; fi
-}
-
 renew() {
     step 7 "clear and cache configuration, routes, views"
     cache_everything
