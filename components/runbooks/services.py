@@ -12,7 +12,7 @@ from ..health import Check, Seen, Verdict, application, site
 from ..health.application import WORKER
 from ..health.model import FAILED, runbook
 from ..platform import Platform
-from ..unit import call
+from ..unit import call, lines
 from .host import (
     GROUP,
     STOPPED,
@@ -25,6 +25,7 @@ from .host import (
     symptom,
 )
 from .model import Runbook, Step, Symptom
+from .site import RELOAD
 
 REVERB = "fix/reverb"
 REVERB_COMMAND = re.compile(r"\bartisan reverb:start\b")
@@ -52,7 +53,7 @@ def _restart(program: Program, check: Symptom) -> Step:
 def _as_web_user(settings: Settings, word: str) -> str:
     """Bash that runs one word of artisan as the web user."""
     user, version, root = settings.server.web_user, settings.php.version, settings.application.path
-    return f"{call('cd', root)} && {call('as', user, f'php{version}', 'artisan', *word.split())} >&2"
+    return lines(call("cd", root), f"{call('as', user, f'php{version}', 'artisan', *word.split())} >&2")
 
 
 def queue(settings: Settings, platform: Platform, *, retry: bool) -> Runbook:
@@ -160,8 +161,8 @@ def websocket(settings: Settings, platform: Platform) -> Runbook:
             *(_restart(program, opened) for program in programs),
             Step("/app leads to Reverb, as everything in the site's file", unit="nginx/site"),
             Step(
-                "sudo nginx -t && sudo systemctl reload nginx",
-                cure="nginx -t -q && systemctl reload nginx",
+                RELOAD.command,
+                cure=RELOAD.cure,
                 when=partial(is_bad, opened),
             ),
         ],
@@ -211,14 +212,14 @@ def php(settings: Settings, platform: Platform) -> Runbook:
             Step("FPM runs, now and after a restart of the host", unit="php/service"),
             Step(
                 f"{test} && sudo systemctl reload {service}",
-                cure=f"php-fpm{settings.php.version} -t && {call('systemctl', 'reload', service)}",
+                cure=lines(f"php-fpm{settings.php.version} -t", call("systemctl", "reload", service)),
                 when=partial(is_bad, stuck),
                 # requests that are under way get process_control_timeout, 30 s
                 patience=40,
             ),
             Step(
                 f"{test} && sudo systemctl restart {service}",
-                cure=f"php-fpm{settings.php.version} -t && {call('systemctl', 'restart', service)}",
+                cure=lines(f"php-fpm{settings.php.version} -t", call("systemctl", "restart", service)),
                 when=partial(is_bad, stuck),
                 patience=15,
             ),

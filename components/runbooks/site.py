@@ -13,7 +13,8 @@ from .host import GROUP, STOPPED, is_bad, look, resume, stopped, symptom
 from .model import Runbook, Step, Symptom
 
 TEST = "fix/nginx"
-RELOAD = Step("sudo nginx -t && sudo systemctl reload nginx", cure="nginx -t -q && systemctl reload nginx")
+# Lines of their own: under `set -e` a test that fails before `&&` would not end the step.
+RELOAD = Step("sudo nginx -t && sudo systemctl reload nginx", cure="nginx -t -q\nsystemctl reload nginx")
 
 
 def nginx(settings: Settings, platform: Platform) -> Runbook:
@@ -34,14 +35,20 @@ def nginx(settings: Settings, platform: Platform) -> Runbook:
         steps=[
             resume(halted, "nginx: "),
             # others' files first: with them the test of our own may fail
-            Step("no other sites than the settings'", unit="nginx/sites"),
-            Step("the site's file, tested, then reloaded", unit="nginx/site"),
-            Step("nginx runs, now and after a restart of the host", unit="nginx/service"),
-            Step(RELOAD.command, cure=RELOAD.cure, when=partial(is_bad, answers)),
+            Step("no other sites than the settings'", unit="nginx/sites", when=_has_certificate),
+            Step("the site's file, tested, then reloaded", unit="nginx/site", when=_has_certificate),
+            Step(
+                "nginx runs, now and after a restart of the host", unit="nginx/service", when=_has_certificate
+            ),
+            Step(
+                RELOAD.command,
+                cure=RELOAD.cure,
+                when=lambda seen: is_bad(answers, seen) and _has_certificate(seen),
+            ),
             Step(
                 "sudo nginx -t && sudo systemctl restart nginx",
-                cure="nginx -t -q && systemctl restart nginx",
-                when=lambda seen: is_bad(answers, seen) or is_bad(alive, seen),
+                cure="nginx -t -q\nsystemctl restart nginx",
+                when=lambda seen: (is_bad(answers, seen) or is_bad(alive, seen)) and _has_certificate(seen),
             ),
         ],
         looks=[look(TEST), look(STOPPED)],
@@ -73,6 +80,11 @@ def _nginx_person(seen: Seen) -> list[str]:
         *lines,
         f"a file of no unit may be the cause; changed ones: ./itqan audit {seen.settings.stack}",
     ]
+
+
+def _has_certificate(seen: Seen) -> bool:
+    """Without one no step helps: nginx refuses the site's file."""
+    return not _is_absent(seen)
 
 
 def _is_absent(seen: Seen) -> bool:

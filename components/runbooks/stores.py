@@ -79,7 +79,7 @@ def _answer(who: str, seen: Seen) -> Verdict:
     words = seen.words(DATABASE, who)
     if words[:1] == ["ok"]:
         return Verdict("good", "answers")
-    return Verdict("bad", " ".join(words[1:]) or "no answer within 3 s")
+    return Verdict("bad", " ".join(words[1:]) or "no answer in time")
 
 
 def redis(settings: Settings, platform: Platform) -> Runbook:

@@ -153,6 +153,13 @@ CASES: dict[str, tuple[str, dict[str, str], tuple[str, ...], list[str], list[str
         ["nginx -t bad: [emerg] unknown directive in /etc/nginx/x:3", "nginx/site differs"],
         ["unit nginx/site"],
     ),
+    "no certificate that nginx could show": (
+        "nginx",
+        {"health/certificate": "certificate absent", "fix/nginx": "test failed x", "served": "error refused"},
+        ("nginx/service",),
+        ["nginx -t bad: x"],
+        [],
+    ),
     "silent": (
         "nginx",
         {"served": NO_ANSWER},
@@ -395,6 +402,11 @@ class TestDiagnosis:
         assert person
         assert all(line.isprintable() for line in person)
 
+    @pytest.mark.parametrize("name", cli.RUNBOOKS)
+    def test_a_step_whose_first_command_fails_has_failed(self, prod: Settings, name: str) -> None:
+        """Under `set -e` what stands before `&&` may fail, and the next line is done all the same."""
+        assert [step.cure for step in books_of(prod)[name].steps if "&&" in step.cure] == []
+
     @pytest.mark.parametrize(
         ("words", "count"), [("0", 0), ("1k", 1000), ("100mb", 104857600), ("2GB", 2147483648), ("x", -1)]
     )
@@ -528,7 +540,7 @@ class TestTheLoop:
         assert world.fix("nginx").cured
         assert world.lines[-1] == "cured by step 1: sudo nginx -t && sudo systemctl reload nginx"
         [unit] = world.done
-        assert "nginx -t -q && systemctl reload nginx" in unit.apply
+        assert "nginx -t -q\nsystemctl reload nginx\n" in unit.apply
         assert "logger -t itqan-fix" in unit.apply
         assert "found: port 443 bad: no answer in time; by " in unit.apply
 
