@@ -52,8 +52,8 @@ while (now := time.monotonic()) < until:
 # long_lived: their numbers, a line each
 long_lived() { application_processes "$WEB_USER" "$SITE" | sed -nE "s/^([0-9]+) .*$LONG_LIVED.*/\1/p"; }
 end_processes() {
-    local pid
-    for pid in $1; do as "$WEB_USER" kill -TERM "$pid" 2>/dev/null || true; done
+    # shellcheck disable=SC2086 # numbers
+    if [ -n "$1" ]; then as "$WEB_USER" kill -TERM $1 2>/dev/null || true; fi
 }
 # still_there PIDS: those of them that have not ended; a number that comes again this soon is the same process
 still_there() { comm -12 <(sort <<<"$1") <(long_lived | sort); }
