@@ -193,12 +193,18 @@ probe_program() {
     printf 'program %s%s\n' "$1" "${states:- absent}"
 }
 
-program_states() {
-    local process in_group="<name>group</name>[[:space:]]*<value><string>$1</string>" \
-        in_state='<name>statename</name>[[:space:]]*<value><string>([A-Z]+)'
+program_states() { program_processes "$1" | cut -d' ' -f1 | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}'; }
+
+# program_processes GROUP: `STATE PID` of each process of a Supervisor program
+program_processes() {
+    local process state in_group="<name>group</name>[[:space:]]*<value><string>$1</string>" \
+        in_state='<name>statename</name>[[:space:]]*<value><string>([A-Z]+)' in_pid='<name>pid</name>[[:space:]]*<value><int>([0-9]+)'
     supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<struct>|\n|g; s|$|\n|' | while read -r process; do
-        if [[ $process =~ $in_group ]] && [[ $process =~ $in_state ]]; then printf '%s\n' "${BASH_REMATCH[1]}"; fi
-    done | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}'
+        if [[ $process =~ $in_group ]] && [[ $process =~ $in_state ]]; then
+            state=${BASH_REMATCH[1]}
+            if [[ $process =~ $in_pid ]]; then printf '%s %s\n' "$state" "${BASH_REMATCH[1]}"; else printf '%s 0\n' "$state"; fi
+        fi
+    done
 }
 
 # probe_groups GROUP…: programs that Supervisor has and that are not named

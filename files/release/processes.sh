@@ -52,8 +52,8 @@ while (now := time.monotonic()) < until:
 # long_lived: their numbers, a line each
 long_lived() { application_processes "$WEB_USER" "$SITE" | sed -nE "s/^([0-9]+) .*$LONG_LIVED.*/\1/p"; }
 end_processes() {
-    local pid
-    for pid in $1; do as "$WEB_USER" kill -TERM "$pid" 2>/dev/null || true; done
+    # shellcheck disable=SC2086 # numbers
+    if [ -n "$1" ]; then as "$WEB_USER" kill -TERM $1 2>/dev/null || true; fi
 }
 # still_there PIDS: those of them that have not ended; a number that comes again this soon is the same process
 still_there() { comm -12 <(sort <<<"$1") <(long_lived | sort); }
@@ -64,7 +64,7 @@ none_left() {
 
 # wait_for_processes PIDS FAILING: each question wakes Supervisor, which else looks once a second at what has ended
 wait_for_processes() {
-    local left program
+    local left
     wait_until "$PATIENCE" none_left "$1" || true
     left=$(still_there "$1" | grep . || true)
     if [ -n "$left" ]; then
@@ -72,24 +72,44 @@ wait_for_processes() {
 $(xargs ps -o pid=,etime=,args= -p <<<"$left" || true)"
     fi
     printf '%s\n' "$left" >/run/itqan-told # probe_workers knows them
-    if wait_until 12 programs_run "$2" "$(comm -23 <(sort <<<"$1") <(sort <<<"$left"))"; then return; fi
-    for program in $(programs_failing); do
-        if [[ " $2 " = *" $program "* ]]; then continue; fi
-        say "itqan: release: Supervisor cannot start it with this code: $(probe_program "$program"); its log ends:
-$(supervisorctl tail "$program:*" 2>&1 | tail -n 10)"
-    done
+    RESTED=0
+    if wait_until 12 programs_rest "$2" "$1" "$left" || programs_last "$2"; then return; fi
+    say "itqan: release: Supervisor cannot start it with this code: $(probe_program "$FAILED"); its log ends:
+$(supervisorctl tail "$FAILED:*" 2>&1 | tail -n 10)"
     return 1
 }
 PATIENCE=5
 
-# programs_run FAILING GONE: Supervisor has seen the end of those that are gone, none of its programs is on its way, none fails that
-# did not fail before
-programs_run() {
-    local program pid known
-    known=$(supervisor_rpc supervisor.getAllProcessInfo | tr -d ' \n')
-    for pid in $2; do if [[ $known = *"<name>pid</name><value><int>$pid</int>"* ]]; then return 1; fi; done
+# programs_rest FAILING BEFORE LEFT: Supervisor runs its programs, but those that failed before, with processes that are none of before,
+# unless they are left; and these have started: they wait for something, seen twice. On a slow host one that fails at its start has
+# lived for the second that Supervisor asks for.
+programs_rest() {
+    local program state pid
     for program in $PROGRAMS; do
-        if [[ " $1 " != *" $program "* ]] && [[ $(program_states "$program") =~ STARTING|BACKOFF|EXITED|FATAL|UNKNOWN ]]; then return 1; fi
+        if [[ " $1 " = *" $program "* ]]; then continue; fi
+        while read -r state pid; do
+            if [ "$state" = STOPPED ] || [[ $'\n'$3$'\n' = *$'\n'"$pid"$'\n'* ]]; then continue; fi
+            if [ "$state" != RUNNING ] || [[ $'\n'$2$'\n' = *$'\n'"$pid"$'\n'* ]] || ! is_waiting "$pid"; then
+                RESTED=0
+                return 1
+            fi
+        done < <(program_processes "$program")
+    done
+    (((RESTED += 1) > 1))
+}
+is_waiting() { [[ $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) = S* ]]; }
+# programs_last FAILING: after that wait: what runs did not start a moment ago, again; it is at work. FAILED
+# is the first program of which that is not so
+programs_last() {
+    local program state pid
+    for program in $PROGRAMS; do
+        if [[ " $1 " = *" $program "* ]]; then continue; fi
+        while read -r state pid; do
+            if [ "$state" != STOPPED ] && { [ "$state" != RUNNING ] || (($(ps -o etimes= -p "$pid" || echo 0) < 5)); }; then
+                FAILED=$program
+                return 1
+            fi
+        done < <(program_processes "$program")
     done
 }
 programs_failing() {

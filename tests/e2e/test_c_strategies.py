@@ -29,6 +29,7 @@ def host(copy: Copy) -> Iterator[Host]:
 
 def set_strategy(copy: Copy, strategy: str) -> None:
     """The setting; what preview says of it; `up`."""
+    assert copy.bash(f"stat -c %F {ROOT}") == ("directory" if strategy == "atomic" else "symbolic link")
     pulumi("config", "set", "--stack", copy.stack, "--path", "itqan:release.strategy", strategy)
     planned = itqan("preview", "--stack", copy.stack, check=False)
     assert planned.returncode == 2
