@@ -31,11 +31,12 @@ set_access() {
     done <<<"$TOKEN_SETTINGS"
 }
 
-# ask_repository WORD…: git asks the repository; where it is not let in, the way to settle that is said instead of git's words
+# ask_repository WORD…: git asks the repository, whose answer is ANSWER; where it is not let in, the way to settle that is said
+# instead of git's words
 ask_repository() {
     local words status=0 file
     file=$(mktemp)
-    deploy_git "$@" 2>"$file" || status=$?
+    ANSWER=$(deploy_git "$@" 2>"$file") || status=$?
     words=$(cat "$file")
     rm -f "$file"
     if ((status)); then refuse_access "$words"; fi

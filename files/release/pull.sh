@@ -1,9 +1,12 @@
 # By hand, as deployment/deploy.sh starts it: the newest commit of the ref that the stack asks for.
 
+WORDS=/var/log/itqan/by-hand.log # what the newest one said
+
 # pull [OPTION…]: all nine steps, unless --quick is said
 pull() {
     local REF='' STACK='' commit options=("$@")
     STEP="look for the newest commit"
+    : >"$WORDS"
     if ! [ -s /etc/itqan/release.ref ]; then refuse "/etc/itqan/release.ref, which names what is deployed, is missing: ./itqan up makes it"; fi
     # shellcheck source=/dev/null
     . /etc/itqan/release.ref
@@ -21,14 +24,12 @@ pull() {
 
 # newest_of REF: sets NEWEST to the commit of a branch or a tag, by its whole name: git matches a short one by its end
 newest_of() {
-    local listed name
-    listed=$(mktemp)
-    ask_repository ls-remote origin "refs/heads/$1" "refs/tags/$1^{}" "refs/tags/$1" >"$listed"
+    local name
+    ask_repository ls-remote origin "refs/heads/$1" "refs/tags/$1^{}" "refs/tags/$1"
     for name in "refs/heads/$1" "refs/tags/$1^{}" "refs/tags/$1"; do
-        NEWEST=$(awk -v name="$name" '$2 == name {print $1}' "$listed")
+        NEWEST=$(awk -v name="$name" '$2 == name {print $1}' <<<"$ANSWER")
         if [ -n "$NEWEST" ]; then break; fi
     done
-    rm -f "$listed"
     if [ -z "$NEWEST" ]; then refuse "$REPOSITORY has no branch or tag $1, which the stack asks for (itqan:release.ref)"; fi
 }
 
@@ -38,12 +39,13 @@ outlive() {
     BY_HAND=yes
     if [ "${ITQAN_SESSION-}" = own ]; then return; fi
     if [[ " $* " = *' --fresh '* ]]; then ask_for_name; fi
-    mkdir -p /var/log/itqan
-    ITQAN_SESSION=own exec setsid --wait bash "$0" "$@" </dev/null > >(trap '' HUP INT PIPE; exec tee -p /var/log/itqan/by-hand.log >&2) 2>&1
+    mkdir -p "${WORDS%/*}"
+    ITQAN_SESSION=own exec setsid --wait bash "$0" "$@" </dev/null > >(trap '' HUP INT PIPE; exec tee -p -a "$WORDS" >&2) 2>&1
 }
 
 ask_for_name() {
     local name=''
+    TOLD=yes
     if [ "$(variable APP_ENV)" = production ]; then refuse "--fresh would drop the tables of a production server: refused, whatever else is said"; fi
     printf 'All tables are dropped. Type the name of the database, %s: ' "$DATABASE" >&2
     read -r name || true
