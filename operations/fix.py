@@ -87,7 +87,7 @@ class _Fix:
             self._show("nothing is wrong; nothing was done")
             return Outcome(found=False, cured=True)
         if found.elsewhere:
-            self._tell_elsewhere(found)
+            self._tell_elsewhere(found, "nothing was done; first")
             return Outcome(found=True, cured=False)
         if not found.troubles:
             self._show("nothing that could be judged is wrong; nothing was done")
@@ -113,10 +113,10 @@ class _Fix:
         for line in found.told:
             self._show(f"  {_plain(line)}")
 
-    def _tell_elsewhere(self, found: Diagnosis) -> None:
+    def _tell_elsewhere(self, found: Diagnosis, then: str) -> None:
         name, finding = next(iter(found.elsewhere.items()))
         self._show(f"the cause lies elsewhere: {_words(finding)}")
-        self._show(f"nothing was done; first: ./itqan fix {self._settings.stack} {name}")
+        self._show(f"{then}: ./itqan fix {self._settings.stack} {name}")
 
     def _tell_plan(self, steps: Sequence[Step], found: Diagnosis) -> None:
         self._show("plan, until it is cured:" if steps else "no step of the runbook can help")
@@ -153,7 +153,7 @@ class _Fix:
         self._show("not cured" if number else "no step of the runbook can help")
         self._tell(found)
         if found.elsewhere:
-            self._tell_elsewhere(found)
+            self._tell_elsewhere(found, "next")
         self._tell_person(found)
         return Outcome(found=True, cured=False)
 

@@ -581,6 +581,11 @@ class TestTheLoop:
         assert world.lines[-1] == "nothing was done; first: ./itqan fix prod disk"
         assert world.done == []
 
+    def test_a_cause_that_shows_only_after_a_step_is_what_comes_next(self, world: World) -> None:
+        world.sights = [SILENT, SILENT, ({"fix/disk": FULL, "served": NO_ANSWER}, ())]
+        assert world.fix("nginx") == Outcome(found=True, cured=False)
+        assert "next: ./itqan fix prod disk" in world.lines
+
     def test_what_cannot_be_judged_is_no_good_news(self, world: World) -> None:
         world.sights = [({"fix/nginx": ""}, ())]
         assert world.fix("nginx") == Outcome(found=True, cured=False)
