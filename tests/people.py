@@ -67,7 +67,8 @@ class Person:
 
     @property
     def originals(self) -> tuple[str, ...]:
-        return (self.name, self.email, self.email.lower(), self.email.upper(), self.phone)
+        quoted = self.name.replace("'", "\\'")  # as a dump has it
+        return (self.name, quoted, self.email, self.email.lower(), self.email.upper(), self.phone)
 
     @property
     def statements(self) -> str:
