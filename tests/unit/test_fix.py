@@ -402,7 +402,7 @@ class TestDiagnosis:
         assert person
         assert all(line.isprintable() for line in person)
 
-    @pytest.mark.parametrize("name", cli.RUNBOOKS)
+    @pytest.mark.parametrize("name", host_cli.RUNBOOKS)
     def test_a_step_whose_first_command_fails_has_failed(self, prod: Settings, name: str) -> None:
         """Under `set -e` what stands before `&&` may fail, and the next line is done all the same."""
         assert [step.cure for step in books_of(prod)[name].steps if "&&" in step.cure] == []
