@@ -196,7 +196,9 @@ def ask(endpoint: Endpoint, words: str, given: bytes = b"", *, quiet: bool = Fal
     except Unreachable as error:
         raise OperationError(str(error)) from None
     if done.status == 127 or "command not found" in done.words:
-        raise OperationError(f"{endpoint.words} has no itqan-backup yet; type: ./itqan up --stack STACK")
+        raise OperationError(
+            f"{endpoint.words} has no itqan-backup: with itqan:backup, the next `up` brings it"
+        )
     return done
 
 

@@ -4,6 +4,7 @@
 # require_logs UNTIL: said before anything is made
 require_logs() {
     local first file position restored until
+    STEP="looking for the binary log until $1"
     if ! until=$(date -u -d "$1" +%s 2>/dev/null); then refuse "--until $1 is no time: such as 2026-11-29T12:30:00Z; nothing was changed"; fi
     if [ "$(sql 'SELECT @@log_bin')" != 1 ]; then refuse "--until: the binary log of the database is off (log_bin), so there are only the moments of the backups; nothing was changed"; fi
     if [ "$(sql 'SELECT @@GLOBAL.binlog_format')" != ROW ]; then refuse "--until: binlog_format is $(sql 'SELECT @@GLOBAL.binlog_format') and has to be ROW: statements cannot be led into another schema; nothing was changed"; fi
@@ -11,7 +12,7 @@ require_logs() {
     if [ -z "$file" ]; then refuse "--until: the binary log was off when $NAME was made; nothing was changed"; fi
     first=$(book value "$FOUND/$NAME.json" made)
     if ((until < $(date -u -d "$first" +%s))) || ((until > EPOCHSECONDS)); then refuse "--until $1 does not lie between $NAME and now; nothing was changed"; fi
-    restored=$(cat "$LOG.1" "$LOG" 2>/dev/null | sed -n 's/^{"when": "\([^"]*\)", "what": "restore", "result": "begun".*/\1/p' | awk -v first="$first" '$1 > first && !found++')
+    restored=$({ cat "$LOG.1" "$LOG" 2>/dev/null || true; } | sed -n 's/^{"when": "\([^"]*\)", "what": "restore", "result": "begun".*/\1/p' | awk -v first="$first" '$1 > first && !found++')
     if [ -n "$restored" ] && ((until >= $(date -u -d "$restored" +%s))); then
         refuse "--until $1: the database was replaced by a restore at $restored: take a backup from after that, or a time before it; nothing was changed"
     fi

@@ -59,6 +59,7 @@ if grep -qxF -- "${{0##*/}}" broken; then echo "words of ${{0##*/}}" >&2; exit 3
 PROGRAMS = {
     "mysqldump": 'echo "mysqldump $*" >>calls; cat dump',
     "mysql": 'case "$*" in\n'
+    "*log_bin_basename*) echo /logs/binlog ;;\n*binlog_format*) cat format ;;\n*'BINARY LOGS'*) cat logs ;;\n"
     "*log_bin*) cat log_bin ;;\n*data_length*) echo 10 ;;\n*VERSION*) echo 8.0.44 ;;\n"
     "*migration*) echo first ;;\nesac",
     "age": 'if [ "$1" = --version ]; then echo 1.2.1; else echo "age $*" >>calls; printf "SEALED "; cat; fi',
@@ -92,6 +93,8 @@ class Host:
         self.write("dump", DUMP)
         self.write("free", "99999999")
         self.write("log_bin", "0")
+        self.write("format", "ROW")
+        self.write("logs", "binlog.000006 99\nbinlog.000007 99\n")
         for name in ("calls", "broken", "fatal"):
             self.write(name, "")
         self._program("bin/book", tools()[0].payload or "")

@@ -58,7 +58,9 @@ def test_one_that_is_damaged_is_told(backed: Backed) -> None:
 
 @pytest.mark.parametrize("seconds", [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10])
 def test_a_restore_killed_at_any_moment_ends_as_it_was(backed: Backed, seconds: float) -> None:
-    before, name = backed.state(), backed.newest()
+    before = backed.state()
+    backed.backup()
+    name = backed.newest()
     backed.spoil()
     kill = f"until pgrep -f '{TOOL} restore'; do sleep 0.02; done; sleep {seconds}; pkill -KILL -f '{TOOL}'"
     killing = subprocess.Popen(["docker", "exec", backed.copy.outputs["container"], "bash", "-c", kill])
@@ -70,7 +72,6 @@ def test_a_restore_killed_at_any_moment_ends_as_it_was(backed: Backed, seconds: 
     assert status == 0, said
     assert backed.state() == before
     poll(lambda: backed.copy.get("/up").status == 200, 30, "the site is open")
-    backed.backup()
 
 
 def test_a_moment_between_two_backups(backed: Backed) -> None:

@@ -7,6 +7,8 @@ import gzip
 import json
 import stat
 import subprocess
+import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.fakes.backup_host import DUMP, OWNER, Host
 from tests.fakes.release_host import needs_root
 
 pytestmark = needs_root
+RESTORED = '{"when": "NOW", "what": "restore", "result": "begun", "words": "x"}\n'
 RELEASES = "itqan_20200101_000000_0123456789ab.sql.gz"
 
 
@@ -244,6 +247,28 @@ class TestRestore:
             done = host.run("restore", name, until, stdin=self.KEYS)
             assert done.returncode == 1
             assert says in done.stderr
+
+    @pytest.mark.parametrize(
+        ("file", "text", "until", "says"),
+        [
+            ("format", "MIXED", "now", "binlog_format is MIXED and has to be ROW"),
+            ("logs", "binlog.000008 99\n", "now", "binlog.000007, where"),
+            ("logs", "binlog.000007 99\n", "2020-01-01", "does not lie between"),
+            ("logs", "binlog.000007 99\n", "tomorrow", "does not lie between"),
+            ("log/backups.jsonl.1", RESTORED, "now", "was replaced by a restore at"),
+        ],
+    )
+    def test_a_moment_that_the_logs_do_not_reach(
+        self, host: Host, file: str, text: str, until: str, says: str
+    ) -> None:
+        host.write("log_bin", "1")
+        host.write("dump", f"-- CHANGE MASTER TO MASTER_LOG_FILE='binlog.000007', MASTER_LOG_POS=4;\n{DUMP}")
+        name = host.made()
+        time.sleep(1)  # the moments are told in whole seconds
+        host.write(file, text.replace("NOW", f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"))
+        done = host.run("restore", name, until, stdin=self.KEYS)
+        assert done.returncode == 1
+        assert says in done.stderr
 
     def test_what_is_sent_is_received(self, host: Host) -> None:
         name = host.made()
