@@ -26,7 +26,7 @@ ELSEWHERE = "SC2317,SC2329,SC2153"
 HEALTH = {f"health/{path.name}" for path in (FILES / "health").glob("*.sh")}
 OTHERS = {"host/surroundings.sh", "host/observe.sh", "host/limit.sh"}
 FRAGMENTS = {*LIBRARY, *sum(PARTS.values(), ()), *OTHERS, *HEALTH}
-PROGRAMS = {"host/converge.sh", "release/release.sh", "backup/backup.sh"}
+PROGRAMS = {"data/data.sh", "host/converge.sh", "release/release.sh", "backup/backup.sh"}
 
 
 def tracked(root: Path) -> list[Path]:
