@@ -111,6 +111,8 @@ class Anonymiser:
         rules = self._of(table.name)
         if column.name in self._problems.get(table.name, {}):
             return None  # nothing of it comes out any more
+        if column.generated:
+            return lambda _: "DEFAULT"  # it is computed anew
         if column.name in rules.paths:
             return self._of_json(table, column, rules.paths[column.name])
         kind = rules.columns.get(column.name)

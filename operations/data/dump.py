@@ -74,12 +74,15 @@ class Structure:
         elif found := KEY.match(line):
             self.unique.update(re.findall(r"`((?:[^`]|``)+)`", found[1]))
 
-    def order(self, named: str | None) -> list[Column]:
-        """The columns in the order of an INSERT, which may name them."""
+    def orders(self, named: str | None) -> list[tuple[Column, ...]]:
+        """The columns as an INSERT may have them, which may name them.
+
+        MariaDB's program writes values of generated columns too, which its server then ignores.
+        """
         if named is None:
-            return [column for column in self.columns if not column.generated]
+            return [tuple(self.columns), tuple(column for column in self.columns if not column.generated)]
         by_name = {column.name: column for column in self.columns}
-        return [by_name[name] for name in re.findall(r"`((?:[^`]|``)+)`", named)]
+        return [tuple(by_name[name] for name in re.findall(r"`((?:[^`]|``)+)`", named))]
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class _Reader:
         self._patterns: dict[int, re.Pattern[str]] = {}
         self._take = self._between
         self._table: Structure | None = None
-        self._order: tuple[Column, ...] = ()
+        self._orders: list[tuple[Column, ...]] = []
         self._head = ""
         self._whole = False
 
@@ -198,7 +201,7 @@ class _Reader:
         if name not in self._tables:
             raise Unreadable(f"line {self._number} of the dump has rows of {name} before its CREATE TABLE")
         self._table = self._tables[name]
-        self._order = tuple(self._table.order(insert[2]))
+        self._orders = self._table.orders(insert[2])
         rest = line[insert.end() :]
         if rest.strip():
             yield from self._rows(rest, line[: insert.end()])
@@ -213,7 +216,8 @@ class _Reader:
 
     def _rows(self, line: str, head: str) -> Iterator[Text | Structure | Rows]:
         assert self._table is not None
-        pattern, rows, at = self._pattern(len(self._order)), [], 0
+        order = next((order for order in self._orders if self._pattern(len(order)).match(line)), ())
+        pattern, rows, at = self._pattern(len(order)), [], 0
         while found := pattern.match(line, at):
             rows.append(found.groups())
             at = found.end()
@@ -225,7 +229,7 @@ class _Reader:
         if not rows or tail.rstrip("\n") not in (",", ";"):
             raise self._not_understood(line)
         self._take = self._more_rows if tail.startswith(",") else self._between
-        yield Rows(self._table, self._order, head, rows, tail)
+        yield Rows(self._table, order, head, rows, tail)
 
     def _pattern(self, columns: int) -> re.Pattern[str]:
         if columns not in self._patterns:

@@ -28,7 +28,13 @@ HEALTH = {f"health/{path.name}" for path in (FILES / "health").glob("*.sh")}
 FIX = {f"fix/{path.name}" for path in (FILES / "fix").glob("*.sh")}
 OTHERS = {"host/surroundings.sh", "host/observe.sh", "host/limit.sh"}
 FRAGMENTS = {*LIBRARY, *sum(PARTS.values(), ()), *OTHERS, *HEALTH, *FIX}
-PROGRAMS = {"host/converge.sh", "release/release.sh", "session/session.sh", "backup/backup.sh"}
+PROGRAMS = {
+    "host/converge.sh",
+    "release/release.sh",
+    "session/session.sh",
+    "backup/backup.sh",
+    "data/data.sh",
+}
 
 
 def tracked(root: Path) -> list[Path]:
