@@ -6,7 +6,7 @@ import shlex
 
 from settings import Settings
 
-from .render import managed, render
+from .render import managed, text
 from .supervisor import templates
 from .unit import Unit, call, digest, file_unit, lines
 
@@ -17,8 +17,8 @@ REF = "/etc/itqan/release.ref"
 
 def files(settings: Settings) -> dict[str, str]:
     """The texts of deploy.sh and of the templates for Supervisor, by their path in the application."""
-    programs = {f"{FOLDER}/supervisor/{name}": text for name, text in templates(settings).items()}
-    return {SCRIPT: render("deployment/deploy.sh.j2"), **programs}
+    programs = {f"{FOLDER}/supervisor/{name}": content for name, content in templates(settings).items()}
+    return {SCRIPT: text("deployment/deploy.sh"), **programs}
 
 
 def units(settings: Settings) -> list[Unit]:
@@ -38,10 +38,10 @@ def tracked_probe(settings: Settings) -> str:
 
 def _ref(settings: Settings) -> Unit:
     """What deploy.sh follows. No part of the tool's settings: a release of another ref begins without it."""
-    text = f"# {managed('components/deployment.py')}\n"
+    head = f"# {managed('components/deployment.py')}\n"
     values = {"REF": settings.release.ref, "STACK": settings.stack}
     assignments = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
-    return file_unit("release/ref", REF, text + assignments)
+    return file_unit("release/ref", REF, head + assignments)
 
 
 def _folder(settings: Settings) -> Unit:
@@ -51,8 +51,8 @@ def _folder(settings: Settings) -> Unit:
     """
     root, row = settings.application.path, settings.permissions.application
     place = [
-        f"{call('place_deployment', root, path, row.owner, row.mode)} <<'END'\n{text}END"
-        for path, text in files(settings).items()
+        f"{call('place_deployment', root, path, row.owner, row.mode)} <<'END'\n{content}END"
+        for path, content in files(settings).items()
     ]
     return Unit(
         name="release/deployment",
@@ -64,4 +64,4 @@ def _folder(settings: Settings) -> Unit:
 
 def _digests(settings: Settings) -> list[str]:
     """Each file with the digest of its text, PATH=DIGEST."""
-    return [f"{path}={digest(text).removeprefix('sha256:')}" for path, text in files(settings).items()]
+    return [f"{path}={digest(content).removeprefix('sha256:')}" for path, content in files(settings).items()]

@@ -12,7 +12,7 @@ import pytest
 from components import deployment
 from components.findings import DEPLOYMENT, RUNNING, findings
 from components.observation import State
-from components.render import FILES
+from components.render import FILES, managed
 from components.sample import sample_repository
 from components.supervisor import program_content, programs
 from components.unit import Unit
@@ -40,6 +40,9 @@ def test_the_sample_carries_what_is_rendered(prod: Settings, staging: Settings) 
     for settings in (prod, staging):
         for path, text in deployment.files(settings).items():
             assert (SAMPLE / path).read_text() == text, path
+    assert (SAMPLE / deployment.SCRIPT).read_text().splitlines()[
+        1
+    ] == f"# {managed('files/deployment/deploy.sh')}"
     assert (SAMPLE / deployment.SCRIPT).stat().st_mode & 0o111 == 0o111
 
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# managed by itqan, files/deployment/deploy.sh.j2: changes here are drift
+# managed by itqan, files/deployment/deploy.sh: changes here are drift
 # Deployment by hand: the newest commit of the ref that the stack asks for, released as `./itqan deploy` releases it: under the
 # same lock, with the same checks, and taken back when a step fails.
 #   deployment/deploy.sh              standard deployment: all nine steps
