@@ -46,8 +46,7 @@ switch_to() { put_link "$(target_of "$1")" "$SITE"; }
 new_folder() { printf '%s/%s-%s\n' "$FOLDERS" "$(date +%Y%m%dT%H%M%S)" "${1:0:12}"; }
 # kept_folders: those that were released and could be again, the newest first
 kept_folders() {
-    # shellcheck disable=SC2012 # names of our own
-    ls -1td "$FOLDERS"/*-*/.git/released 2>/dev/null | sed 's|/\.git/released$||' || true
+    find "$FOLDERS" -mindepth 3 -maxdepth 3 -path "$FOLDERS/*-*/.git/released" -printf '%T@ %h\n' 2>/dev/null | sort -rn | sed 's|^[^ ]* ||; s|/\.git$||'
 }
 # kept_folder COMMIT: one that stands at it, and is not the one that runs
 kept_folder() {
@@ -194,7 +193,7 @@ prune_folders() {
     done < <(kept_folders)
     for folder in "$FOLDERS"/*-*; do
         if [ -L "$folder" ]; then
-            if ! [ -e "$folder" ]; then rm -f "$folder"; fi
+            rm -f "$folder" # of a change of strategy
         elif [ -d "$folder" ] && [ "$folder" != "$running" ] && ! [ -e "$folder/.git/released" ]; then
             remove_folder "$folder" "$used"
         fi

@@ -9,7 +9,6 @@ layout() {
         become_link
         share
         leave_shared_to_itself
-        prune_folders
     elif is_atomic; then
         # what is kept of earlier releases goes with the next one: until then requests of before find their way
         unshare

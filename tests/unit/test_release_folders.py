@@ -90,6 +90,13 @@ def test_to_a_link_and_back_loses_nothing(tool: Tool, app: Path) -> None:
     assert not app.is_symlink() and not (app / "storage").is_symlink()
     require_unchanged(app, before)
     assert "sparse" not in (app / ".git/config").read_text().lower()
+    assert tool("layout", "atomic").returncode == 0
+    assert folders(app) == [SAMPLE[:12]] * 2, "the folder, and the way for requests of before"
+    done = tool("deploy", "main", SAMPLE, "--full")
+    assert "is still there" not in done.stderr
+    assert folders(app) == [SAMPLE[:12]] * 2, "the folder before, and that of the release"
+    assert not any(path.is_symlink() for path in (app.parent / ".app").glob("*-*"))
+    assert tool("layout", "in-place").returncode == 0
     assert tool("deploy", "main", commit(app, a="1\n")).returncode == 0
     assert not (app.parent / ".app").exists()
 
