@@ -7,10 +7,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
-from .paths import ROOT
+from .paths import ROOT, STATE
 
 VARIABLE = "PULUMI_BACKEND_URL"
 PROJECT = ROOT / "Pulumi.yaml"
+# Without what gocloud.dev's fileblob would note beside each file, which it writes in place: a program that reads
+# its own stack's outputs meanwhile would find it empty ("failed to load checkpoint: EOF").
+OWN_BACKEND = f"{STATE.as_uri()}?metadata=skip"
 # https://www.pulumi.com/docs/iac/concepts/state-and-backends/
 SCHEMES = ("file", "s3", "gs", "azblob", "postgres", "https", "http")
 ALLOWED = (
@@ -29,6 +32,11 @@ def chosen_backend(environment: Mapping[str, str], project: Path = PROJECT) -> s
     if url := _of_project(project):
         return _checked(url, f"{project.name}: backend.url")
     return None
+
+
+def place_of(url: str) -> str:
+    """A backend's address without what says how a folder is used."""
+    return url.partition("?")[0] if url.startswith("file:") else url
 
 
 def _of_project(project: Path) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .authority import shared_authority
+from .backend import VARIABLE, place_of
 from .daemon import Daemon
 from .derived import derived_staging, derived_values, file_document, file_values
 from .docker_hosts import (
@@ -146,7 +147,7 @@ def forget_branch(stack: str) -> None:
 
 def backend_digest(engine: Engine) -> str:
     """The backend of the states, as the labels of copies name it."""
-    return hashlib.sha256(engine.environment["PULUMI_BACKEND_URL"].encode()).hexdigest()[:12]
+    return hashlib.sha256(place_of(engine.environment[VARIABLE]).encode()).hexdigest()[:12]
 
 
 def _prepare(stack: str, branch: str, engine: Engine, steps: Steps) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from .backend import VARIABLE, place_of
 from .docker_hosts import daemon_of
 from .engine import Engine
 from .errors import OperationError
@@ -38,7 +39,7 @@ def recover(stack: str, engine: Engine, steps: Steps) -> None:
     Only for the backend in `.itqan/`; of any other one the engine itself says who holds the lock.
     Raises Busy when a run of this stack is under way.
     """
-    ours = engine.environment["PULUMI_BACKEND_URL"] == STATE.as_uri()
+    ours = place_of(engine.environment[VARIABLE]) == STATE.as_uri()
     locks = list((LOCKS / stack).glob("*.json")) if ours else []
     if not locks:
         return

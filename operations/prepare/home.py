@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..backend import VARIABLE, chosen_backend
+from ..backend import OWN_BACKEND, VARIABLE, chosen_backend
 from ..paths import HOME, STATE
 
 OWN_PULUMI_HOME = HOME / "pulumi"
@@ -32,7 +32,7 @@ def engine_environment(current: Mapping[str, str]) -> dict[str, str]:
     named = chosen_backend(current)
     if VARIABLE not in current:
         # for Pulumi.yaml's too, as the variable goes before what `pulumi login` has stored
-        variables[VARIABLE] = named or STATE.as_uri()
+        variables[VARIABLE] = named or OWN_BACKEND
     if named is None:
         # The history keeps every state, and a backup would be one more each. Not compressed: the engine looks
         # for a compressed state in the folder's list, and where a file goes meanwhile (another state is

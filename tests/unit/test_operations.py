@@ -119,7 +119,7 @@ class TestHome:
     def test_state_and_passphrase_are_local_by_default(self) -> None:
         variables = engine_environment({})
         assert variables["PULUMI_BACKEND_URL"].startswith("file://")
-        assert variables["PULUMI_BACKEND_URL"].endswith("/.itqan/state")
+        assert variables["PULUMI_BACKEND_URL"].endswith("/.itqan/state?metadata=skip")
         assert variables["PULUMI_CONFIG_PASSPHRASE_FILE"].endswith("/.itqan/passphrase")
 
     @pytest.mark.parametrize("name", ["PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE_FILE"])
