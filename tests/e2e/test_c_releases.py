@@ -236,7 +236,8 @@ def test_kill_9_is_settled_by_the_next_run_and_told_before(host: Host) -> None:
     before = host.state()
     wanted = host.push(**{"resources/css/app.css": "/* new */\n", "app/New.php": "<?php\n"})
     killed(host, wanted, "pkill -KILL -s $session")
-    assert host.copy.get("/").status == 503
+    answer = host.copy.get("/")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "15")
     assert "release not settled" in itqan("audit", "--json", "--stack", host.copy.stack, check=False).stdout
     done = host.tool("clone")
     assert f"the release of {wanted[:12]} did not get to its end" in done.stderr

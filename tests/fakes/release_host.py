@@ -57,7 +57,9 @@ HEAD = """#!/bin/bash
 here=$PWD
 cd {folder}
 stop_at() {{
-    if grep -qxF -- "$1" broken && [ "$(git -C "$here" rev-parse HEAD 2>/dev/null)" != "$(cat good)" ]; then
+    local runs
+    runs=$(git -C "$here" rev-parse HEAD 2>/dev/null || echo none)
+    if grep -qxF -- "$1" broken && [ "$runs" != "$(cat good)" ]; then
         echo "words of $1" >&2
         exit 3
     fi
