@@ -27,13 +27,21 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         return []
     place = settings.backup.second
     return [
-        packages("age", *(["rclone"] if place and place.type == "s3" else [])),
+        packages(*package_names(settings)),
         *tools(),
         _conf(settings),
         *(_credentials(settings, place) if place else []),
         _service(),
         _timer(settings.backup.time),
     ]
+
+
+def package_names(settings: Settings) -> list[str]:
+    """What backups need beyond the platform's packages."""
+    if settings.backup is None:
+        return []
+    place = settings.backup.second
+    return ["age", *(["rclone"] if place and place.type == "s3" else [])]
 
 
 def packages(*names: str) -> Unit:

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from settings import Settings
 from settings.fields import Surroundings
 
+from . import backups
 from .keys import public_key
 from .observation import OBSERVER, State
 from .platform import Platform
@@ -121,12 +122,14 @@ def judged(settings: Settings, units: Sequence[Unit]) -> list[Surrounding]:
 def compared(settings: Settings, platform: Platform) -> list[Surrounding]:
     """What only means something beside another host."""
     strict = platform.strict_packages if settings.is_strict else []
-    wanted = tuple(f"package {package.name}" for package in (*platform.wanted(settings), *strict))
+    names = [package.name for package in (*platform.wanted(settings), *strict)]
+    wanted = tuple(f"package {name}" for name in (*names, *backups.package_names(settings)))
+    timers = (f"enabled {backups.TIMER}",) if settings.backup else ()
     redis = call("look_redis", settings.redis.host, settings.redis.port)
     php = call("look_php", settings.php.version)
     return [
         Surrounding("packages", "look_packages", wanted, judged=False, by_platform=True),
-        Surrounding("enabled", "look_enabled", judged=False, by_platform=True),
+        Surrounding("enabled", "look_enabled", timers, judged=False, by_platform=True),
         Surrounding("php", php, _php(settings), judged=False, by_platform=True),
         Surrounding("variables", "look_variables", judged=False, by_platform=True),
         Surrounding("redis", redis, judged=False, by_platform=True),

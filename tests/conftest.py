@@ -28,6 +28,9 @@ KEYS = (
     "tsigSecret",
 )
 OBSERVER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl pipeline"
+BACKUP_KEY = "age1vc50vfs8tcclsffnfh8m42s6crr7mswqgv77p4l539hrjucxhvtszh6xyz"
+SECOND_PLACE = {"type": "sftp", "host": "192.0.2.7", "user": "keeper", "hostKey": HOST_KEY}
+STORE = {"type": "s3", "endpoint": "https://store.example", "bucket": "itqan"}
 UNDOCUMENTED = ("previousAppKeys", "redisPassword")  # only where a variant has them
 
 # What a stack's own configuration has beyond the shipped file, so that it loads without a network.
@@ -71,6 +74,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "staging": ("staging", {}),
     "staging-hostinger": ("staging", {"dns": {"provider": "hostinger", "api": "https://192.0.2.1"}}),
+    "prod-backups": ("prod", {"backup": {"keys": [BACKUP_KEY], "second": SECOND_PLACE}}),
+    "prod-backups-store": ("prod", {"backup": {"keys": [BACKUP_KEY, BACKUP_KEY], "second": STORE}}),
+    "staging-backups": ("staging", {"platform": "debian-13", "backup": {"keys": [BACKUP_KEY]}}),
     "prod-rotating-db": ("prod", {"rotation": {"of": "db", "previous": "geheim-old"}}),
     "prod-rotating-app-key": (
         "prod",

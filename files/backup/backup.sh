@@ -16,6 +16,10 @@ export LC_ALL=C.UTF-8
 umask 077
 cd /
 
+# who listens may go away: a restore that has begun goes on
+trap '' PIPE HUP
+say() { printf '%s\n' "$*" >&2 || true; }
+
 # a reason that was told once is the one that is noted
 refuse() {
     WHY=$*
@@ -26,7 +30,9 @@ refuse() {
 # note_result KIND STATE WORDS: for `health`, and as a line of the log. WORDS are one line.
 note_result() {
     local told=${3//[[:cntrl:]]/ }
-    printf '%s %s %s\n' "$EPOCHSECONDS" "$2" "$told" | place "$STATE/$1" root:root 644
+    printf '%s %s %s\n' "$EPOCHSECONDS" "$2" "$told" >"$STATE/.$1.new"
+    chmod 644 "$STATE/.$1.new"
+    mv -f "$STATE/.$1.new" "$STATE/$1"
     mkdir -p "${LOG%/*}"
     printf '{"when": %s, "what": %s, "result": %s, "words": %s, "by": %s}\n' "$(json "$(date -u +%Y-%m-%dT%H:%M:%SZ)")" \
         "$(json "$1")" "$(json "$2")" "$(json "$told")" "$(json "$(caller_words)")" >>"$LOG" || say "backup: $LOG could not be written"
@@ -43,6 +49,9 @@ end_of_run() {
         say "itqan: backup: $WHY"
     fi
     note_result "$KIND" failed "$WHY"
+    if [ "$KIND" = restore ] && is_restoring; then
+        say "itqan: backup: the site stays in maintenance mode; when the cause is gone, ./itqan restore $STACK (without the identity) goes on"
+    fi
 }
 
 # locked: one run at a time; a release and a backup of the database wait for each other in make.sh and restore.sh
@@ -81,6 +90,7 @@ JOURNAL=$STATE/restoring
 LOG=/var/log/itqan/backups.jsonl
 OWNER=$(probe_owner)
 OWNER=${OWNER#owner }
+STACK=${OWNER#itqan/} STACK=${STACK%% *}
 install -d -m 755 /var/lib/itqan "$STATE"
 WORK=$(mktemp -d "$STATE/work.XXXXXXXX")
 trap 'end_of_run $?' EXIT

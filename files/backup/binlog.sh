@@ -11,7 +11,7 @@ require_logs() {
     if [ -z "$file" ]; then refuse "--until: the binary log was off when $NAME was made; nothing was changed"; fi
     first=$(book value "$FOUND/$NAME.json" made)
     if ((until < $(date -u -d "$first" +%s))) || ((until > EPOCHSECONDS)); then refuse "--until $1 does not lie between $NAME and now; nothing was changed"; fi
-    restored=$(cat "$LOG.1" "$LOG" 2>/dev/null | sed -n 's/^{"when": "\([^"]*\)", "what": "restore", "result": "begun".*/\1/p' | awk -v first="$first" '$1 > first' | head -n 1)
+    restored=$(cat "$LOG.1" "$LOG" 2>/dev/null | sed -n 's/^{"when": "\([^"]*\)", "what": "restore", "result": "begun".*/\1/p' | awk -v first="$first" '$1 > first && !found++')
     if [ -n "$restored" ] && ((until >= $(date -u -d "$restored" +%s))); then
         refuse "--until $1: the database was replaced by a restore at $restored: take a backup from after that, or a time before it; nothing was changed"
     fi

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 import tarfile
@@ -407,3 +408,5 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except Unreadable as error:
         sys.exit(f"itqan-backup-book: {error}")
+    except BrokenPipeError:
+        os._exit(1)  # whoever read it has failed, and says so itself

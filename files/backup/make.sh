@@ -4,7 +4,7 @@
 make() {
     KIND='make'
     if [ -z "$RECIPIENTS" ]; then refuse "no public key to encrypt to is configured, so no backup was made: ./itqan backup key"; fi
-    if is_restoring; then refuse "a restore did not get to its end, so nothing is backed up: ./itqan restore ${OWNER#itqan/} continues it"; fi
+    if is_restoring; then refuse "a restore did not get to its end, so nothing is backed up: ./itqan restore $STACK continues it"; fi
     note_result make begun "$1"
     write_backup "$1"
     note_result make ok "$NAME"
@@ -104,10 +104,11 @@ needed_kilobytes() {
 
 whole_here() { book whole "$BACKUPS"; }
 
-# remove_loose: what a killed run left in the backups' folder, and nothing else
+# remove_loose: what a killed run left in the backups' folder, and nothing else; what a restore left that never closed the site
 remove_loose() {
     local name
-    find "$STATE" -maxdepth 1 -name 'work.*' -mmin +1440 -exec rm -rf {} +
+    if ! is_restoring; then clear_beside; fi
+    find "$STATE" -maxdepth 1 \( -name 'work.*' -o -name fetched -o -name received \) -mmin +1440 -exec rm -rf {} +
     book loose "$BACKUPS" | while read -r name; do
         say "backup: a run that was killed left $BACKUPS/$name: removed"
         as "$DEPLOY_USER" rm -f "$BACKUPS/$name"

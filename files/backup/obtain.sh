@@ -52,6 +52,7 @@ send() {
     NAME=$1
     obtain "$@"
     (cd "$FOUND" && tar --owner=0 --group=0 -cf - "$NAME".*)
+    rm -rf "$STATE/fetched" # it has left: this host has its own
 }
 # receive <ARCHIVE
 receive() {

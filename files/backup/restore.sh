@@ -16,7 +16,7 @@ restore() {
     local until=${2-}
     KIND=restore
     read_keys
-    if is_restoring; then refuse "the restore of $(jotted NAME) did not get to its end: continue it first: ./itqan restore ${OWNER#itqan/}"; fi
+    if is_restoring; then refuse "the restore of $(jotted NAME) did not get to its end: continue it first: ./itqan restore $STACK"; fi
     if [ -e "$ROOT/.git/itqan-undo/journal" ]; then refuse "a release did not get to its end: \`sudo itqan-release\` settles it, see docs/releases.md"; fi
     NAME=$1
     obtain "$NAME"
@@ -28,9 +28,10 @@ restore() {
     jot NAME "$NAME"
     jot UNTIL "$until"
     release_locked
-    close_site
+    if [ -n "$RECIPIENTS" ]; then require_room "$BACKUPS" "$(needed_kilobytes)" "the backup of what is replaced"; fi
     jot CLOSED yes
     note_result restore begun "$NAME"
+    close_site
     change_over
 }
 
@@ -115,7 +116,8 @@ prepare_database() {
     say "restore: $STEP, beside the one in use"
     settings=$(sql "SELECT CONCAT('CHARACTER SET ', default_character_set_name, ' COLLATE ', default_collation_name) \
 FROM information_schema.schemata WHERE schema_name = '$DATABASE'")
-    sql_root -e "DROP DATABASE IF EXISTS \`$new\`; DROP DATABASE IF EXISTS \`${DATABASE}_itqan_old\`; CREATE DATABASE \`$new\` $settings" </dev/null
+    clear_beside
+    sql_root -e "CREATE DATABASE \`$new\` $settings" </dev/null
     if ! opened database | sql_root "$new"; then forget_new "the database cannot be read from $NAME: age's, gzip's or the database's words stand above"; fi
     STEP="comparison of the database with the manifest"
     say "restore: $STEP"
@@ -134,10 +136,16 @@ require_same() {
 }
 # forget_new WORDS: what was made beside goes again; nobody has noticed it
 forget_new() {
-    local path
-    sql_root -e "DROP DATABASE IF EXISTS \`${DATABASE}_itqan_new\`" </dev/null
-    for path in $(restored_paths); do rm -rf "$ROOT/$path.itqan-new"; done
+    clear_beside
     refuse "$1; nothing was changed"
+}
+# clear_beside: what a restore that never closed the site has made, one that was killed too
+clear_beside() {
+    local path
+    sql_root -e "DROP DATABASE IF EXISTS \`${DATABASE}_itqan_new\`; DROP DATABASE IF EXISTS \`${DATABASE}_itqan_old\`" </dev/null
+    rm -rf "$ROOT"/storage/.itqan-restore.*
+    for path in $FILES $(cat "$STATE/paths" 2>/dev/null || true); do rm -rf "$ROOT/$path.itqan-new"; done
+    rm -f "$STATE/paths" "$STATE/objects.sql"
 }
 
 # dump_objects: what a table does not take with it when it moves: views, triggers, routines, events
@@ -241,7 +249,7 @@ open_site() {
     artisan up
     if ! wait_until 15 answers; then
         artisan down --retry=15
-        refuse "the data is that of $NAME, and the site answers $(site_answer): it is in maintenance mode again; see storage/logs/laravel.log, then: ./itqan restore ${OWNER#itqan/}"
+        refuse "the data is that of $NAME, and the site answers $(site_answer): it is in maintenance mode again; see storage/logs/laravel.log, then: ./itqan restore $STACK"
     fi
     say "restore: $STEP off"
 }

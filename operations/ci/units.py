@@ -30,6 +30,9 @@ ASKED_FOR = (
     ("dns.provider", "rfc2136", "tsigSecret"),
     ("dns.provider", "hostinger", "hostingerToken"),
     ("observe", "observer", "observerPrivateKey"),
+    ("backup.second.type", "sftp", "backupPrivateKey"),
+    ("backup.second.type", "s3", "backupAccessKey"),
+    ("backup.second.type", "s3", "backupSecretKey"),
 )
 FIELDS = {
     "payload": "content",

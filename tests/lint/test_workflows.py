@@ -19,7 +19,7 @@ from operations.errors import PreparationError
 from operations.paths import HOME
 from operations.prepare.engine import find_go
 
-WORKFLOWS = {"preview", "staging", "production", "drift", "sweep"}
+WORKFLOWS = {"preview", "staging", "production", "drift", "sweep", "verify"}
 MODULE = "tools/actionlint"
 PACKAGE = "github.com/rhysd/actionlint/cmd/actionlint"
 

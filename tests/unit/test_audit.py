@@ -35,6 +35,7 @@ from operations.errors import ConfigurationError, OperationError
 from operations.report import Report
 from operations.steps import Steps
 from settings import Settings
+from tests.conftest import BACKUP_KEY
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,16 +57,30 @@ def program(command: str) -> dict[str, Any]:
 
 
 class TestFindings:
-    def test_of_what_the_document_asks_for(self, prod: Settings) -> None:
-        made = findings(prod)
+    """Of servers with backups; those without have a finding of their own (test_backups.py)."""
+
+    @pytest.fixture
+    def backed(self, stack: Make) -> Make:
+        return lambda name, **changes: stack(name, backup={"keys": [BACKUP_KEY]}, **changes)
+
+    @pytest.fixture
+    def server(self, backed: Make) -> Settings:
+        return backed("prod")
+
+    @pytest.fixture
+    def hardened(self, backed: Make) -> Settings:
+        return backed("prod", hardening="strict")
+
+    def test_of_what_the_document_asks_for(self, server: Settings) -> None:
+        made = findings(server)
         assert sections(made) == ["File Permissions", "Background Processes (Supervisor)"]
         assert {finding.line for finding in made} == {"pulumi config set --stack prod itqan:hardening strict"}
 
-    def test_strict_settles_them(self, strict: Settings) -> None:
-        assert findings(strict) == []
+    def test_strict_settles_them(self, hardened: Settings) -> None:
+        assert findings(hardened) == []
 
-    def test_a_firewall_covers_reverb(self, prod: Settings) -> None:
-        assert sections(findings(prod, seen(audit__firewall="ufw"))) == ["File Permissions"]
+    def test_a_firewall_covers_reverb(self, server: Settings) -> None:
+        assert sections(findings(server, seen(audit__firewall="ufw"))) == ["File Permissions"]
 
     @pytest.mark.parametrize(
         "command",
@@ -77,20 +92,20 @@ class TestFindings:
         ],
     )
     def test_the_line_for_a_command_with_an_address_of_its_own_settles_it(
-        self, stack: Make, command: str
+        self, backed: Make, command: str
     ) -> None:
-        (made,) = findings(stack("prod", hardening="strict", programs=[program(command)]))
+        (made,) = findings(backed("prod", hardening="strict", programs=[program(command)]))
         settled = made.line.partition("command: ")[2]
         assert settled.startswith("php artisan reverb:start --host=127.0.0.1")
-        assert findings(stack("prod", hardening="strict", programs=[program(settled)])) == []
+        assert findings(backed("prod", hardening="strict", programs=[program(settled)])) == []
 
     @pytest.mark.parametrize(("value", "on"), [("true", True), ("1", True), ("off", True), ("False", False)])
-    def test_debug_mode_as_laravel_reads_it(self, stack: Make, value: str, on: bool) -> None:
-        made = findings(stack("prod", hardening="strict", environment={"APP_DEBUG": value}))
+    def test_debug_mode_as_laravel_reads_it(self, backed: Make, value: str, on: bool) -> None:
+        made = findings(backed("prod", hardening="strict", environment={"APP_DEBUG": value}))
         assert sections(made) == (["Environment Configuration (.env)"] if on else [])
 
-    def test_the_line_for_debug_mode_sets_a_text(self, stack: Make) -> None:
-        (made,) = findings(stack("prod", hardening="strict", environment={"APP_DEBUG": "true"}))
+    def test_the_line_for_debug_mode_sets_a_text(self, backed: Make) -> None:
+        (made,) = findings(backed("prod", hardening="strict", environment={"APP_DEBUG": "true"}))
         assert "--type string" in made.line and made.line.endswith("itqan:environment.APP_DEBUG false")
 
     @pytest.mark.parametrize(
@@ -115,8 +130,8 @@ class TestFindings:
             ({"audit__withheld": "nginx 1.18.0-6ubuntu14.7"}, "Software Stack"),
         ],
     )
-    def test_of_what_the_host_shows(self, strict: Settings, found: dict[str, str], section: str) -> None:
-        assert sections(findings(strict, seen(**found))) == [section]
+    def test_of_what_the_host_shows(self, hardened: Settings, found: dict[str, str], section: str) -> None:
+        assert sections(findings(hardened, seen(**found))) == [section]
 
     @pytest.mark.parametrize(
         "found",
@@ -133,20 +148,24 @@ class TestFindings:
             {"audit__versions": "redis-server 5:6.0.16-1ubuntu1.1\nphp8.4-fpm 8.4.16-1+x\nnpm 10.8.2"},
         ],
     )
-    def test_none_of_a_host_that_is_right(self, strict: Settings, found: dict[str, str]) -> None:
-        assert findings(strict, seen(**found)) == []
+    def test_none_of_a_host_that_is_right(self, hardened: Settings, found: dict[str, str]) -> None:
+        assert findings(hardened, seen(**found)) == []
 
-    def test_a_platform_with_substitutions_names_its_versions_itself(self, stack: Make) -> None:
-        settings = stack("prod", hardening="strict", platform="debian-13")
+    def test_a_platform_with_substitutions_names_its_versions_itself(self, backed: Make) -> None:
+        settings = backed("prod", hardening="strict", platform="debian-13")
         assert findings(settings, seen(audit__versions="php8.4-fpm 8.4.28-1~deb13u1")) == []
 
-    def test_an_update_that_a_hold_keeps_back_is_named_with_the_lines_for_it(self, strict: Settings) -> None:
-        (made,) = findings(strict, seen(audit__withheld="nginx 1.18.0-6ubuntu14.7\nredis-server 5:6.0.16-2"))
+    def test_an_update_that_a_hold_keeps_back_is_named_with_the_lines_for_it(
+        self, hardened: Settings
+    ) -> None:
+        (made,) = findings(
+            hardened, seen(audit__withheld="nginx 1.18.0-6ubuntu14.7\nredis-server 5:6.0.16-2")
+        )
         assert "security" in made.text and "nginx 1.18.0-6ubuntu14.7, redis-server 5:6.0.16-2" in made.text
         assert made.line.endswith("nginx redis-server && sudo apt-mark hold nginx redis-server")
 
-    def test_a_change_of_a_secret_that_did_not_end(self, stack: Make) -> None:
-        (made,) = findings(stack("prod", hardening="strict", rotation={"of": "db", "previous": "geheim"}))
+    def test_a_change_of_a_secret_that_did_not_end(self, backed: Make) -> None:
+        (made,) = findings(backed("prod", hardening="strict", rotation={"of": "db", "previous": "geheim"}))
         assert "(db) is under way" in made.text
         assert made.line == "./itqan rotate prod db"
 
@@ -154,8 +173,8 @@ class TestFindings:
         for finding in findings(any_settings):
             assert finding.text.isprintable() and finding.line.isprintable()
 
-    def test_probes_answer_on_a_foreign_host_and_expect_nothing(self, prod: Settings) -> None:
-        asked = [unit for unit in probes(prod) if unit.name != CONFERENCE]  # asks a name server
+    def test_probes_answer_on_a_foreign_host_and_expect_nothing(self, server: Settings) -> None:
+        asked = [unit for unit in probes(server) if unit.name != CONFERENCE]  # asks a name server
         assert [unit.name for unit in asked] == [VERSIONS, WITHHELD, FIREWALL, PROCESSES, DEBUG]
         done = subprocess.run(["bash"], input=script(asked).encode(), capture_output=True, check=True)
         assert done.stderr == b""

@@ -27,6 +27,7 @@ from operations.health import Health
 from operations.pages import health_page
 from operations.steps import Steps
 from settings import Settings
+from tests.conftest import BACKUP_KEY, SECOND_PLACE
 
 Make = Callable[..., Settings]
 
@@ -62,7 +63,9 @@ HOST = {
     "health/machine": f"clock {NOW:.6f}\nMemTotal 31000000000\nMemAvailable 20000000000\n"
     "load 0.10 0.20 0.30\nprocessors 8",
     "health/updates": f"now {NOW:.0f}\nlists {NOW - 3600:.0f}\nsuites 2",
-    "health/backups": f"now {NOW:.0f}\nbackup {NOW - 8 * 3600:.3f} 1200000 itqan_1.sql",
+    "health/backups": f"now {NOW:.0f}\nbackup {NOW - 8 * 3600:.3f} 1200000 backup_1.database.sql.gz.age\n"
+    f"result make {NOW - 8 * 3600} ok backup_1\nresult copy {NOW - 8 * 3600} ok backup_1\n"
+    f"result verify {NOW - DAY} ok backup_1: 5 rows in 2 tables",
     "health/application": APPLICATION,
 }
 OUTSIDE = {
@@ -75,7 +78,6 @@ OUTSIDE = {
     f"dns {TENANT}.itqanway.com": "2a02:4780:41:52de::1 72.62.92.156",
     "dns conference.itqanway.com": "192.0.2.7",
 }
-# The one check for which there is no good verdict yet.
 HOPE = "last restore test"
 
 
@@ -99,8 +101,9 @@ def verdicts(seen: Seen) -> dict[str, Verdict]:
 
 
 @pytest.fixture
-def healthy(prod: Settings) -> Seen:
-    return seen_of(prod, HOST, OUTSIDE)
+def healthy(stack: Callable[..., Settings]) -> Seen:
+    """A server with backups."""
+    return seen_of(stack("prod", backup={"keys": [BACKUP_KEY], "second": SECOND_PLACE}), HOST, OUTSIDE)
 
 
 def line(old: str, new: str) -> str:
@@ -113,6 +116,14 @@ def machine(**values: str) -> str:
     printed = HOST["health/machine"]
     for key, value in values.items():
         printed = re.sub(rf"(?m)^{key} .*$", f"{key} {value}", printed)
+    return printed
+
+
+def backups(**values: str) -> str:
+    printed = HOST["health/backups"]
+    for kind, value in values.items():
+        word = kind if kind == "backup" else f"result {kind}"
+        printed = re.sub(rf"(?m)^{word} .*$", f"{word} {value}", printed)
     return printed
 
 
@@ -334,12 +345,20 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
         "none of its",
         "apt-get update",
     ),
-    ("last backup", "backups", f"now {NOW}", WARN, "no backup yet", "mysqldump"),
-    ("last backup", "backups", f"now {NOW}\nbackup {NOW - 27 * 3600} 9 a.sql", WARN, "1 d ago", "mysqldump"),
-    ("last backup", "backups", f"now {NOW}\nbackup {NOW - 80 * 3600} 9 a.sql", BAD, "3 d ago", "mysqldump"),
+    ("last backup", "backups", f"now {NOW}", WARN, "no backup yet", "./itqan backup prod"),
+    ("last backup", "backups", backups(backup=f"{NOW - 27 * 3600} 9 a"), WARN, "1 d ago", "./itqan backup"),
+    ("last backup", "backups", backups(backup=f"{NOW - 80 * 3600} 9 a"), BAD, "3 d ago", "./itqan backup"),
+    ("last backup", "backups", backups(make=f"{NOW} failed no disk"), WARN, "failed: no disk", "journalctl"),
+    ("last backup", "backups", f"now {NOW}\nrestoring", BAD, "did not get to its end", "restore prod"),
     ("last backup", "backups", "", UNKNOWN, "does not say", "audit"),
-    (HOPE, "backups", f"now {NOW}", WARN, "there is no backup", "mysqldump"),
-    (HOPE, "backups", f"now {NOW}\nbackup {NOW} 9 a.sql", WARN, "nothing on this host tries", "mysql -u"),
+    ("second place", "backups", f"now {NOW}", WARN, "no copy yet", "./itqan backup prod"),
+    ("second place", "backups", backups(copy=f"{NOW} failed refused"), WARN, "refused", "./itqan backup"),
+    ("second place", "backups", backups(copy=f"{NOW - 30 * 3600} ok a"), WARN, "1 d ago", "./itqan backup"),
+    ("second place", "backups", backups(copy=f"{NOW - 80 * 3600} ok a"), BAD, "3 d ago", "./itqan backup"),
+    (HOPE, "backups", f"now {NOW}", WARN, "never", "./itqan backup verify prod"),
+    (HOPE, "backups", backups(verify=f"{NOW} failed 1 row"), BAD, "it failed: 1 row", "backup verify prod"),
+    (HOPE, "backups", backups(verify=f"{NOW - 9 * DAY} ok a"), WARN, "9 d ago: a", "backup verify prod"),
+    (HOPE, "backups", backups(verify=f"{NOW - 40 * DAY} ok a"), BAD, "40 d ago: a", "backup verify prod"),
     (HOPE, "backups", "", UNKNOWN, "does not say", "audit"),
 ]
 # check, question, answer, state, a part of what is found, a part of the command that helps
@@ -370,9 +389,25 @@ FROM_OUTSIDE: list[tuple[str, str, str | None, str, str, str]] = [
 
 
 class TestVerdicts:
-    def test_a_healthy_server_is_good_but_for_the_hope(self, healthy: Seen) -> None:
-        found = verdicts(healthy)
-        assert {name for name, verdict in found.items() if verdict.state != "good"} == {HOPE}
+    def test_a_healthy_server_is_good(self, healthy: Seen) -> None:
+        assert {name for name, verdict in verdicts(healthy).items() if verdict.state != "good"} == set()
+
+    def test_a_server_of_which_nobody_makes_backups_warns_and_says_how(self, prod: Settings) -> None:
+        found = verdicts(seen_of(prod, HOST, OUTSIDE))
+        wrong = {name: verdict.help for name, verdict in found.items() if verdict.state != "good"}
+        assert wrong == dict.fromkeys(("last backup", HOPE), "./itqan backup key prod FILE")
+
+    def test_a_copy_has_no_backups_and_that_is_not_bad(self, staging: Settings) -> None:
+        found = verdicts(seen_of(staging, {**HOST, "health/backups": f"now {NOW}"}, OUTSIDE))
+        assert {name: found[name].state for name in ("last backup", HOPE)} == dict.fromkeys(
+            ("last backup", HOPE), "skipped"
+        )
+        assert "second place" not in found
+
+    def test_a_copy_that_is_told_to_make_them_is_held_to_it(self, stack: Callable[..., Settings]) -> None:
+        settings = stack("staging", backup={"keys": [BACKUP_KEY]})
+        found = verdicts(seen_of(settings, {**HOST, "health/backups": f"now {NOW}"}, OUTSIDE))
+        assert found["last backup"].state == "warn"
 
     def test_the_document_s_checks_and_more_are_there(self, healthy: Seen) -> None:
         assert list(verdicts(healthy)) == [
@@ -387,7 +422,7 @@ class TestVerdicts:
             ),
             *("page", "tenant", "WebSocket", "LiveKit"),
             *("disk", "inodes", "memory", "load", "clock", "security updates", "units"),
-            *("last backup", HOPE),
+            *("last backup", "second place", HOPE),
         ]
 
     @pytest.mark.parametrize(("name", "probe", "printed", "state", "found", "helps"), ON_THE_HOST)
@@ -544,9 +579,10 @@ class TestProbes:
 
 @pytest.fixture
 def report(healthy: Seen) -> Health:
-    """One bad, one unknown, and what warns on a healthy server, too."""
+    """One bad, one unknown, one that warns."""
     host = {
         **healthy.host,
+        "health/backups": backups(verify=f"{NOW - 9 * DAY} ok a"),
         "health/fpm": "",
         "health/programs": "program itqan-worker STOPPED 2\nprogram reverb RUNNING 1",
     }
@@ -569,7 +605,7 @@ class TestReport:
             "sudo supervisorctl restart 'itqan-worker:*'",
         ]
         assert "systemctl" not in next(text for text in lines if text.startswith("  nginx"))
-        assert lines[-1] == "itqan prod, deploy@h port 22: 1 bad, 1 unknown, 1 warn, 32 good, in 0.51 s"
+        assert lines[-1] == "itqan prod, deploy@h port 22: 1 bad, 1 unknown, 1 warn, 33 good, in 0.51 s"
 
     def test_colours_change_nothing_else(self, report: Health) -> None:
         coloured = report.table(colours=True)
@@ -578,7 +614,7 @@ class TestReport:
 
     def test_the_line_names_what_is_wrong_the_worst_first(self, report: Health) -> None:
         assert report.line().startswith(
-            "BAD itqan prod: 1 bad, 1 unknown, 1 warn, 32 good: itqan-worker bad: 2 STOPPED; PHP-FPM's"
+            "BAD itqan prod: 1 bad, 1 unknown, 1 warn, 33 good: itqan-worker bad: 2 STOPPED; PHP-FPM's"
         )
         assert report.line().isprintable()
 
@@ -591,7 +627,7 @@ class TestReport:
     def test_json_has_all_of_it(self, report: Health) -> None:
         found = json.loads(report.to_json())
         assert (found["state"], found["stack"], found["at"]) == ("bad", "prod", "2027-01-15T08:00:00+00:00")
-        assert found["counts"] == {"good": 32, "warn": 1, "bad": 1, "unknown": 1}
+        assert found["counts"] == {"good": 33, "warn": 1, "bad": 1, "unknown": 1}
         assert [check["check"] for check in found["checks"]] == [result.name for result in report.results]
         assert set(found["checks"][0]) == {"check", "group", "state", "found", "limit", "help"}
 
