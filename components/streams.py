@@ -85,8 +85,11 @@ async def piped(
     process = await connection.create_process(
         command, stdin=given or asyncssh.DEVNULL, stdout=taken or asyncssh.PIPE, encoding=None
     )
-    words = await _listen(process, lambda _: None)
-    await process.wait()
+    try:
+        words = await _listen(process, lambda _: None)
+        await process.wait()
+    finally:
+        process.close()  # whoever reads or writes the other ends learns that it is over
     return Done(process.exit_status, b"", words)
 
 

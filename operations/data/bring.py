@@ -13,7 +13,7 @@ import shlex
 import tarfile
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +116,7 @@ def bring_data(source: Source, settings: Settings, target: Endpoint, steps: Step
     stopped = f"{settings.stack} has no data; its application is stopped until `branch up --data` succeeds"
     with steps.step("data", text):
         started = time.monotonic()
+        _empty(source, target)
         try:
             said = asyncio.run(_stream(source, target))
         except (Refused, Unreadable, Unreachable, OperationError, tarfile.TarError, *BROKEN) as error:
@@ -125,6 +126,23 @@ def bring_data(source: Source, settings: Settings, target: Endpoint, steps: Step
         steps.say(f"  {time.monotonic() - started:.1f} s")
 
 
+def _empty(source: Source, target: Endpoint) -> None:
+    """The copy's application stops, and the copy has no data. Raises OperationError."""
+    from components.observation import Unreachable
+    from components.streams import converse
+
+    try:
+        done = asyncio.run(converse(target, _begin(source), b"", lambda _: None))
+    except Unreachable as error:
+        raise OperationError(str(error)) from None
+    if done.status:
+        raise OperationError(f"the copy cannot be emptied: {done.words.removeprefix('itqan: ')}")
+
+
+def _begin(source: Source) -> str:
+    return shlex.join([TOOL, "begin", *source.folders])
+
+
 async def _stream(source: Source, target: Endpoint) -> list[str]:
     from components.streams import connected, piped, rooted
 
@@ -132,21 +150,21 @@ async def _stream(source: Source, target: Endpoint) -> list[str]:
     send = rooted(source.endpoint, shlex.join([BACKUP_TOOL, "send", source.backup.name]))
     async with connected(source.endpoint, target) as (first, second):
         copy = _Copy(second, loop)
-        await loop.run_in_executor(None, copy.run, "begin", source.folders)
         sealed, taken = _pipe()
         sending = asyncio.ensure_future(piped(first, send, taken=taken))
         try:
-            with sealed:
-                said = await loop.run_in_executor(None, _taken, source, sealed, copy)
+            said = await loop.run_in_executor(None, _taken, source, sealed, copy)
             sent = await sending
             if sent.status:
                 raise OperationError(f"{source.stack}: {source.backup.name} was not sent: {sent.words}")
         except BaseException:
             sending.cancel()
             # what has come is anonymous, and half of what was asked for
-            await loop.run_in_executor(None, copy.run, "begin", source.folders)
+            await piped(second, _begin(source))
             raise
-        await loop.run_in_executor(None, copy.run, "end", [f"{source.backup.name} of {source.stack}"])
+        done = await piped(second, shlex.join([TOOL, "end", f"{source.backup.name} of {source.stack}"]))
+        if done.status:
+            raise OperationError(f"the copy did not take the end: {done.words}")
     return said
 
 
@@ -163,7 +181,7 @@ def _taken(source: Source, sealed: IO[bytes], copy: _Copy) -> list[str]:
     """
     said: list[str] = []
     database = False
-    with tarfile.open(fileobj=sealed, mode="r|") as archive:
+    with sealed, tarfile.open(fileobj=sealed, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member)
             if content is None:
@@ -176,10 +194,10 @@ def _taken(source: Source, sealed: IO[bytes], copy: _Copy) -> list[str]:
                 with copy.taking("files") as stream:
                     plain = _plain(content, source, member.name)
                     said.append(f"files: {anonymous_files(plain, source.rules, stream).words}")
+        while sealed.read(1 << 16):
+            pass  # what tar fills its last block with
     if not database:
         raise OperationError(f"{source.backup.name} has no database")
-    while sealed.read(1 << 16):
-        pass  # what tar fills its last block with
     return said
 
 
@@ -203,14 +221,12 @@ class _Copy:
     def __init__(self, connection: SSHClientConnection, loop: asyncio.AbstractEventLoop) -> None:
         self._connection, self._loop = connection, loop
 
-    def run(self, word: str, further: Sequence[str]) -> None:
-        """Runs a command of the tool. Raises OperationError with what it said."""
-        with self.taking(shlex.join([word, *further])):
-            pass
-
     @contextmanager
     def taking(self, words: str) -> Iterator[IO[bytes]]:
-        """Runs a command of the tool, whose standard input is what is written. Raises as `run`."""
+        """Runs a command of the tool, whose standard input is what is written.
+
+        Raises OperationError with what it said.
+        """
         from components.streams import piped
 
         given, stream = _pipe()
