@@ -11,8 +11,8 @@ from .paths import ROOT, STATE
 
 VARIABLE = "PULUMI_BACKEND_URL"
 PROJECT = ROOT / "Pulumi.yaml"
-# Without the attributes that gocloud.dev's fileblob would keep beside each file: it writes them in place, and a
-# program that reads its own stack's outputs at that moment would find none ("failed to load checkpoint: EOF").
+# Without the attributes that gocloud.dev's fileblob would keep beside each file: they are written in place,
+# and a program that reads its own stack's outputs then would find none ("failed to load checkpoint: EOF").
 OWN_BACKEND = f"{STATE.as_uri()}?metadata=skip"
 # https://www.pulumi.com/docs/iac/concepts/state-and-backends/
 SCHEMES = ("file", "s3", "gs", "azblob", "postgres", "https", "http")
