@@ -121,7 +121,7 @@ def _errors_person(settings: Settings, seen: Seen) -> Sequence[str]:
 def permissions(settings: Settings) -> Runbook:
     """The table "File Permissions"; with the document's own lines .env would be open and git stuck."""
     root, writable = settings.application.path, settings.permissions.writable
-    paths = " ".join(f"{root}/{path}" for path in writable.paths)
+    paths = " ".join(f"{root}/{path}/" for path in writable.paths)  # one may be a link (strategy atomic)
     logs = " ".join(program.log for program in programs(settings))
     closed = Symptom(Check("web user's files", GROUP, _closed), explains=True)
     return Runbook(
