@@ -68,8 +68,9 @@ release_unlocked() { exec 7>&-; }
 
 book() { /usr/local/sbin/itqan-backup-book "$@"; }
 
-# note KEY VALUE: as a release's steps call it; a restore has its own journal
+# note KEY VALUE, is_begun: as a release's steps call them; a restore has its own journal
 note() { :; }
+is_begun() { false; }
 
 # free_kilobytes PATH; require_room PATH KILOBYTES FOR
 free_kilobytes() { df -Pk "$1" | awk 'NR == 2 {print $4}'; }

@@ -6,13 +6,14 @@
 # code until then: a signal is sooner.
 restart_workers() {
     local before failing status=0
-    before=$(long_lived) failing=$(programs_failing)
+    before=$(long_lived) failing=$(failing_before)
     as "$DEPLOY_USER" touch "$ROOT/.git/released" # what starts from now on has all of it
     hold_clients
     artisan queue:restart
     artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
     refresh_opcache || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
     end_processes "$before"
+    start_failed "$failing"
     (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
     wait_for_processes "$before" "$failing" || status=$?
     if [ -n "$HOLDER" ]; then kill "$HOLDER" 2>/dev/null || true; fi
@@ -110,6 +111,22 @@ programs_last() {
                 return 1
             fi
         done < <(program_processes "$program")
+    done
+}
+# failing_before: the programs that failed before this release; one that fails with its code runs again with that of before
+failing_before() {
+    if is_begun; then
+        if [ -z "$(noted FAILING)" ]; then note FAILING "those: $(programs_failing)"; fi
+        noted FAILING
+    else
+        programs_failing
+    fi
+}
+# start_failed FAILING: Supervisor gives a program up that has failed often, and waits longer after each failure before
+start_failed() {
+    local program
+    for program in $(programs_failing); do
+        if [[ " $1 " != *" $program "* ]]; then supervisorctl restart "$program:*" >/dev/null 2>&1 || true; fi
     done
 }
 programs_failing() {
