@@ -88,7 +88,9 @@ class Hoster:
     def settings(self) -> Settings:
         """Of a copy with the same network: its registrar's certificate and keys are what this one gets."""
         secrets = {
-            name: secret.generate() if secret.generate else "unused" for name, secret in SECRETS.items()
+            name: secret.generate() if secret.generate else "unused"
+            for name, secret in SECRETS.items()
+            if name != "repositoryToken"  # the sample is no repository over HTTPS
         }
         secrets["deployKey"] = SECRETS["sshPrivateKey"].generate()  # type: ignore[misc]
         own = {"extends": "staging", "platform": PLATFORM, "staging": self._staging()}
