@@ -27,6 +27,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         file_unit("catcher/program", PROGRAM, program(), mode="755"),
         _service(),
         _authority(),
+        _nftables(),
         _rules(settings),
         _firewall(),
     ]
@@ -98,6 +99,16 @@ def _rules(settings: Settings) -> Unit:
         expect="\n".join(line for line in kept if line and not line.startswith("#")),
         test=("nft", "-c", "-f", RULES),
         then=call("nft", "-f", RULES),
+    )
+
+
+def _nftables() -> Unit:
+    """The distribution's service, which begins with `flush ruleset`, leaves ours in force."""
+    return file_unit(
+        "catcher/nftables",
+        "/etc/systemd/system/nftables.service.d/itqan-copy.conf",
+        render("hardening/nftables.service.conf.j2", rules=RULES),
+        then="systemctl daemon-reload",
     )
 
 

@@ -327,8 +327,10 @@ def test_back_to_documented_nothing_of_it_remains(strict: Copy) -> None:
     assert set(
         strict.bash(f"find {places} -name '*itqan*' -type f 2>/dev/null", check=False).splitlines()
     ) == {
-        f"/etc/systemd/system/{name}"
-        for name in ("itqan-catcher.service", "itqan-copy-firewall.service", "logrotate.timer.d/itqan.conf")
+        "/etc/systemd/system/itqan-catcher.service",
+        "/etc/systemd/system/itqan-copy-firewall.service",
+        "/etc/systemd/system/nftables.service.d/itqan-copy.conf",
+        "/etc/systemd/system/logrotate.timer.d/itqan.conf",
     }
     assert strict.bash("apt-config dump APT::Periodic::Unattended-Upgrade") == ""
     assert strict.bash(f"sshd -T | grep ^x11forwarding; cat {DROP_INS}/01-loose.conf") == (

@@ -120,7 +120,14 @@ def test_only_copies_have_a_catcher(
 ) -> None:
     assert not [name for name in prod_units if name.startswith("catcher/")]
     assert [name for name in staging_units if name.startswith("catcher/")] == [
-        *("catcher/program", "catcher/service", "catcher/authority", "catcher/rules", "catcher/firewall"),
+        *(
+            "catcher/program",
+            "catcher/service",
+            "catcher/authority",
+            "catcher/nftables",
+            "catcher/rules",
+            "catcher/firewall",
+        ),
     ]
     assert environment(prod)["MAIL_HOST"] == "smtp.hostinger.com"
 
