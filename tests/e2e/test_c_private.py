@@ -156,7 +156,7 @@ def test_by_hand_while_a_deploy_runs_and_after_it_both_agree(private: Private) -
     assert hand.stderr
     assert any("release: step 2" in line for line in hand.stderr)
     # held there until the other one has found it
-    private.copy.bash("pkill -STOP -f '[i]tqan-release pull'")
+    private.copy.bash("pkill -STOP -f '^bash [^ ]*itqan-release pull'")
     second = subprocess.Popen(
         [str(CHECKOUT / "itqan"), "deploy", stack],
         cwd=CHECKOUT,
@@ -168,7 +168,7 @@ def test_by_hand_while_a_deploy_runs_and_after_it_both_agree(private: Private) -
     found = any(
         "release: another release runs, begun by deploy, by hand at " in line for line in second.stderr
     )
-    private.copy.bash("pkill -CONT -f '[i]tqan-release pull'")
+    private.copy.bash("pkill -CONT -f '^bash [^ ]*itqan-release pull'")
     assert found
     rest = second.stderr.read()
     assert (second.wait(), "runs already: nothing to do" in rest) == (0, True), rest
