@@ -59,7 +59,7 @@ def _authority(settings: Settings) -> Unit:
         then=lines(
             f"{call('place', TEST_CA, 'root:root', '644')} <<'END'\n{root}END",
             call("rm", "-f", FORMER_CA),
-            "update-ca-certificates >/dev/null 2>&1",
+            call("renew_trust"),
         ),
         probe=lines(
             call("probe_file", TEST_CA),

@@ -21,8 +21,11 @@ enable_now() {
 trust_authority() {
     if ! wait_until 30 test -s "$1"; then refuse "$1 is not there: \`journalctl -u itqan-catcher\`"; fi
     install -o root -g root -m 644 "$1" "$2"
-    update-ca-certificates >&2
+    renew_trust
 }
+
+# renew_trust: the bundle of trusted authorities anew; it has one temporary name, which two at once would take from each other
+renew_trust() { flock /run/lock/itqan-ca-certificates.lock update-ca-certificates >&2; }
 
 # as USER COMMAND…: with the user's own home, and none of root's environment
 as() {
