@@ -146,7 +146,7 @@ def state(vps: Vps) -> list[str]:
         "for folder in nginx php redis mysql supervisor apt sudoers.d itqan systemd/system; do\n"
         "  find -L /etc/$folder -type f -printf '%p %m %u ' -exec sha256sum {} ';'\n"
         # of their own: the stack's name, the checks with the address in them, passwords, the key of digests
-        "done | sort | grep -vE '/(itqan/(stack|preflight|database.cnf|digest.key)|debian.cnf) '"
+        "done | sort | grep -vE '/(itqan/(stack|release.ref|preflight|database.cnf|digest.key)|debian.cnf) '"
     ).splitlines()
 
 
