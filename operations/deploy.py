@@ -17,7 +17,7 @@ from .engine import Engine
 from .errors import OperationError
 from .machine import ready_engine
 from .paths import stack_file
-from .production import is_production
+from .production import ask_for_database, is_production
 from .releases import SHORT, Release, parsed
 from .run import run_up
 from .stack import own_configuration, ready_stack, set_strings
@@ -190,8 +190,5 @@ def _brought(endpoint: Endpoint, unit: Unit, owner: str) -> bool:
 
 def _ask_for_name(settings: Settings) -> None:
     """Raises OperationError unless the database's name is typed."""
-    name = settings.database.name
-    if not sys.stdin.isatty():
-        raise OperationError(f"--fresh drops all tables of {name}; it asks for that name on a terminal")
-    if input(f"All tables of {settings.stack} are dropped. Type the database's name, {name}: ") != name:
-        raise OperationError("nothing was released")
+    unasked = f"--fresh drops all tables of {settings.database.name}; it asks for that name on a terminal"
+    ask_for_database(settings, f"All tables of {settings.stack} are dropped", unasked, "nothing was released")

@@ -52,8 +52,18 @@ def destroying(words: Sequence[str]) -> str | None:
 
 def require_meant(settings: Settings, command: str) -> None:
     """Raises OperationError unless the database's name is typed."""
+    what = f"{command} destroys data of {settings.stack}"
+    ask_for_database(settings, what, f"{what}; it asks for a name on a terminal", "nothing was started")
+
+
+def ask_for_database(settings: Settings, what: str, unasked: str, otherwise: str) -> None:
+    """Raises OperationError unless the database's name is typed.
+
+    Arguments: `what`, the sentence of what comes; `unasked`, the error where there is no terminal;
+    `otherwise`, the error after any other answer.
+    """
     name = settings.database.name
     if not sys.stdin.isatty():
-        raise OperationError(f"{command} destroys data of {settings.stack}; it asks for a name on a terminal")
-    if input(f"{command} destroys data of {settings.stack}. Type the database's name, {name}: ") != name:
-        raise OperationError("nothing was started")
+        raise OperationError(unasked)
+    if input(f"{what}. Type the database's name, {name}: ") != name:
+        raise OperationError(otherwise)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backups import TOOL, Backup, ask, configured, heard, listed
 from .errors import OperationError
+from .production import ask_for_database
 from .rewrap import WrongKey, rewrapped
 from .steps import Steps
 
@@ -173,12 +174,9 @@ def hand_over(source: Endpoint, name: str, target: Endpoint, settings: Settings,
 
 def _ask_for_name(settings: Settings, chosen: Backup) -> None:
     """Raises OperationError unless the database's name is typed."""
-    name = settings.database.name
-    if not sys.stdin.isatty():
-        raise OperationError(
-            f"restore replaces the database {name} and the files of {settings.stack}; "
-            "it asks for that name on a terminal"
-        )
+    unasked = (
+        f"restore replaces the database {settings.database.name} and the files of {settings.stack}; "
+        "it asks for that name on a terminal"
+    )
     what = f"The database and the files of {settings.stack} become those of {chosen.name}"
-    if input(f"{what}. Type the database's name, {name}: ") != name:
-        raise OperationError("nothing was changed")
+    ask_for_database(settings, what, unasked, "nothing was changed")
