@@ -11,7 +11,7 @@ from . import digests
 from .part import Part
 from .platform import Platform
 from .render import host_script, managed, render, text
-from .services import service_unit
+from .services import installed_service
 from .unit import Unit, call, file_unit, lines
 
 TOOL = "/usr/local/sbin/itqan-backup"
@@ -137,17 +137,8 @@ def _service() -> Unit:
 
 
 def _timer(time: str) -> Unit:
-    service = service_unit("backup/timer", TIMER)
-    made = file_unit(
-        service.name,
-        f"/etc/systemd/system/{TIMER}",
-        render("backup/backup.timer.j2", time=time),
-        probe=service.probe,
-        expect=service.expect,
-        then=lines(service.apply, call("systemctl", "restart", TIMER)),
-    )
-    stop = f"systemctl disable -q --now {TIMER} || true"
-    return replace(made, remove=lines(stop, made.remove or "", "systemctl daemon-reload"))
+    content = render("backup/backup.timer.j2", time=time)
+    return installed_service("backup/timer", TIMER, content, call("systemctl", "restart", TIMER))
 
 
 class Backups(Part):

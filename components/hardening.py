@@ -9,7 +9,7 @@ from settings import Settings
 from .part import Part
 from .platform import Platform
 from .render import render
-from .services import service_unit
+from .services import installed_service, service_unit
 from .unit import Unit, call, file_unit, lines
 
 RULES = "/etc/itqan/firewall.nft"
@@ -117,17 +117,9 @@ def _firewall(settings: Settings) -> Unit:
 
 def _firewall_service() -> Unit:
     """A service of its own: an owner's /etc/nftables.conf, and whether it is loaded, stay as they are."""
-    service = service_unit("hardening/firewall-service", FIREWALL)
-    made = file_unit(
-        service.name,
-        f"/etc/systemd/system/{FIREWALL}.service",
-        render("hardening/firewall.service.j2", rules=RULES),
-        probe=service.probe,
-        expect=service.expect,
-        then=service.apply,
+    return installed_service(
+        "hardening/firewall-service", FIREWALL, render("hardening/firewall.service.j2", rules=RULES)
     )
-    stop = f"systemctl disable -q --now {FIREWALL} || true"
-    return replace(made, remove=lines(stop, made.remove or "", "systemctl daemon-reload"))
 
 
 def _upgrades() -> Unit:
