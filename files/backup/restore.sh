@@ -103,7 +103,7 @@ require_ours() {
     if [ "$FOUND" != "$STATE/received" ] || [[ $OWNER != *' copy' ]]; then
         refuse "$NAME is of $owner and this host of $OWNER: a server is restored from its own backups only; nothing was changed"
     fi
-    if [ "$(sed -n 's/^APP_ENV=\"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p' "$ROOT/.env")" = production ]; then refuse "APP_ENV is production in $ROOT/.env; nothing was changed"; fi
+    if [ "$(variable APP_ENV)" = production ]; then refuse "APP_ENV is production in $ROOT/.env; nothing was changed"; fi
 }
 
 # prepare_database UNTIL: beside the one in use, and compared with the manifest
