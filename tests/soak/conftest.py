@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,11 +12,11 @@ from tests.vps.conftest import hoster, key
 
 __all__ = ["copy", "hoster", "key"]
 
-STACK = "soak"
+STACK = os.environ.get("ITQAN_TEST_STACK", "soak")
 
 
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    """The copy `soak`, up."""
+    """The copy, up."""
     with running_copy(STACK, tmp_path_factory.mktemp("authority")) as made:
         yield made
