@@ -11,6 +11,7 @@ layout() {
         leave_shared_to_itself
     elif is_atomic; then
         # what is kept of earlier releases goes with the next one: until then requests of before find their way
+        forget_paths
         unshare
         take_shared_back
         become_folder
