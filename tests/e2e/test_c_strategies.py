@@ -108,7 +108,10 @@ def test_back_by_one_rename_and_in_place_again(host: Host) -> None:
         old = json.loads(copy.get("/up").data)["release"]
         assert old != before
         require_all_run(host, old)
+        processes = "pgrep -f '^php-fpm: pool'"
+        of_before = set(copy.bash(processes).split())
         set_strategy(copy, "in-place")
+        assert not of_before & set(copy.bash(processes).split()), "they remember where the path led"
         require_all_run(host, old)
         assert copy.bash(f"stat -c %F {ROOT} {ROOT}/storage") == "directory\ndirectory"
     traffic.require()
