@@ -54,8 +54,11 @@ probe_link() {
 
 # probe_entries DIRECTORY [GLOB]: the names in a directory, sorted; hidden ones are nobody's configuration
 probe_entries() {
-    printf 'entries %s%s\n' "$1" \
-        "$(find "$1" -mindepth 1 -maxdepth 1 -name "${2:-*}" -not -name '.*' -printf ' %f\n' 2>/dev/null | LC_ALL=C sort | tr -d '\n')"
+    local LC_ALL=C path names=''
+    for path in "$1"/${2:-*}; do
+        if [ -e "$path" ] || [ -L "$path" ]; then names+=" ${path##*/}"; fi
+    done
+    printf 'entries %s%s\n' "$1" "$names"
 }
 
 # probe_service UNIT…: whether systemd units are enabled and active
@@ -350,11 +353,13 @@ probe_crontab() {
 
 # probe_user USER GROUP…: an account that can log in, and its supplementary groups
 probe_user() {
-    local user=$1 group
+    local user=$1 account group groups
     shift
-    printf 'user %s %s\n' "$user" "$(getent passwd "$user" | cut -d: -f6,7 | grep . || echo absent)"
+    account=$(getent passwd "$user" | cut -d: -f6,7)
+    groups=" $(id -nG "$user" 2>/dev/null) "
+    printf 'user %s %s\n' "$user" "${account:-absent}"
     for group; do
-        if id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$group"; then
+        if [[ $groups = *" $group "* ]]; then
             printf 'user %s in %s\n' "$user" "$group"
         else
             printf 'user %s not in %s\n' "$user" "$group"
@@ -525,7 +530,7 @@ application_processes() {
         now=${EPOCHREALTIME//[!0-9]/} ticks=0
         read_ticks "$BASHPID"
         own=$ticks
-        find /proc -mindepth 2 -maxdepth 2 -name cwd -user "$1" \( -lname "$2" -o -lname "$2 (deleted)" -o -lname "$2/*" -o -lname "$3/*" \) \
+        find /proc/[0-9]*/cwd -maxdepth 0 -user "$1" \( -lname "$2" -o -lname "$2 (deleted)" -o -lname "$2/*" -o -lname "$3/*" \) \
             -printf "%p %l\n" 2>/dev/null | while read -r path folder; do
             pid=${path//[!0-9]/}
             mapfile -d "" -t words 2>/dev/null <"/proc/$pid/cmdline" || continue
