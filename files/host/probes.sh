@@ -324,7 +324,7 @@ issuer_name() {
 # here: to load all authorities takes longer than the rest.
 probe_served() {
     local served wanted
-    served=$(first_certificate "$(timeout 10 openssl s_client -no-CAfile -no-CApath -connect 127.0.0.1:443 -servername "$1" </dev/null 2>/dev/null)")
+    served=$(first_certificate "$(timeout 10 openssl s_client -connect 127.0.0.1:443 -servername "$1" -no-CAfile -no-CApath </dev/null 2>/dev/null)")
     wanted=$(first_certificate "$(cat "/etc/letsencrypt/live/$2/cert.pem" 2>/dev/null)")
     if [ -z "$served" ]; then
         printf 'served %s nothing\n' "$1"
@@ -355,8 +355,8 @@ probe_crontab() {
 probe_user() {
     local user=$1 account group groups
     shift
-    account=$(getent passwd "$user" | cut -d: -f6,7)
-    groups=" $(id -nG "$user" 2>/dev/null) "
+    account=$(getent passwd "$user" | cut -d: -f6,7 || true)
+    groups=" $(id -nG "$user" 2>/dev/null || true) "
     printf 'user %s %s\n' "$user" "${account:-absent}"
     for group; do
         if [[ $groups = *" $group "* ]]; then
