@@ -23,8 +23,10 @@ SYSTEMCTL = """systemctl() {
         first=0
         case $unit in
             gone) printf 'ActiveState=inactive\\nLoadState=not-found\\nStateChangeTimestamp=\\n' ;;
-            *) printf '%s\\n' ActiveState=active "StateChangeTimestamp=Sun 2026-11-29 16:00:00.250000 UTC" \\
-                LoadState=loaded UnitFileState=enabled ;;
+            *)
+                printf '%s\\n' ActiveState=active LoadState=loaded UnitFileState=enabled \\
+                    "StateChangeTimestamp=Sun 2026-11-29 16:00:00.250000 UTC"
+                ;;
         esac
     done
 }
@@ -33,8 +35,8 @@ CURL = """curl() {
     echo curl >>calls
     for process in worker/RUNNING/11 worker/RUNNING/12 worker/STOPPED/0 reverb/STARTING/13; do
         IFS=/ read -r group state pid <<<"$process"
-        printf '%s\\n' '<value><struct>' '<member>' '<name>group</name>' "<value><string>$group</string></value>" \\
-            '</member>' "<member><name>statename</name><value><string>$state</string></value></member>" \\
+        printf '%s\\n' '<value><struct>' '<member>' '<name>group</name>' \\
+            "<value><string>$group</string></value>" '</member>' "<member><name>statename</name><value><string>$state</string></value></member>" \\
             '<member>' '<name>pid</name>' "<value><int>$pid</int></value>" '</member></struct></value>'
     done
 }
@@ -73,9 +75,8 @@ def test_a_name_in_quotes_is_left_to_its_probe() -> None:
 
 def test_who_shares_nothing_does_not_wait() -> None:
     program = script([unit("shares", "probe_file /a"), unit("alone", "probe_link /a")])
-    asked = [
-        program.index(part) for part in ("\nobserve test/alone", "\nknow_files", "\nobserve test/shares")
-    ]
+    parts = ("\nobserve test/alone", "\nknow_files /a", "\nobserve test/shares")
+    asked = [program.index(part) for part in parts]
     assert asked == sorted(asked)
     assert "\nknow_files /a" not in script([unit("shares", "probe_file /a")], limit=1)
 
@@ -89,7 +90,7 @@ def test_who_shares_nothing_does_not_wait() -> None:
             "probe_file $PWD/file $PWD/gone $PWD/link $PWD",
         ),
         (SYSTEMCTL, "know_services one gone two", "probe_service one gone two; probe_reloaded two file"),
-        (CURL, "know_programs", "probe_program worker; probe_program none; probe_groups worker"),
+        (CURL, "know_programs", "(probe_program worker); (probe_program none); (probe_groups worker)"),
         (SS, "know_ports", "for port in 1 2 3 11; do probe_listening $port; probe_exposed $port; done"),
     ],
 )
