@@ -36,7 +36,8 @@ CURL = """curl() {
     for process in worker/RUNNING/11 worker/RUNNING/12 worker/STOPPED/0 reverb/STARTING/13; do
         IFS=/ read -r group state pid <<<"$process"
         printf '%s\\n' '<value><struct>' '<member>' '<name>group</name>' \\
-            "<value><string>$group</string></value>" '</member>' "<member><name>statename</name><value><string>$state</string></value></member>" \\
+            "<value><string>$group</string></value>" '</member>' \\
+            "<member><name>statename</name><value><string>$state</string></value></member>" \\
             '<member>' '<name>pid</name>' "<value><int>$pid</int></value>" '</member></struct></value>'
     done
 }
