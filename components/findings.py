@@ -83,9 +83,7 @@ def probes(settings: Settings) -> list[Unit]:
         # Rules are not listed: that would load the kernel's modules for them.
         FIREWALL: lines(
             "if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then echo ufw; fi",
-            f"for unit in {hardening.FIREWALL} nftables firewalld; do",
-            "    systemctl -q is-active $unit && echo $unit",
-            "done",
+            f"systemctl is-active {hardening.FIREWALL} nftables firewalld | grep -x active",
         ),
         # arguments of other programs are nobody's business, and may hold what is secret
         PROCESSES: 'ps --ppid "$(pgrep -d, -x supervisord || echo 0)" -o user:32=,args= | grep -w artisan',

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from settings import Settings
 
+from . import facts
 from .keys import public_key
 from .render import probe_library, text
-from .unit import Unit, create_text
+from .unit import Unit, call, create_text, lines
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 PREFLIGHT = "host/preflight-look"  # needs no root
 OBSERVER = "itqan-observer"  # the account that may look and do nothing else
 TIMEOUT = 60  # seconds for all probes together
+# By itself bash reads a program from a pipe byte by byte, so that its commands could read what follows.
+READ_AND_RUN = """bash -c 'eval "$(cat)"'"""
 SEPARATOR = b"\x1f"  # a newline inside a line of the program's output
 Found = TypeVar("Found")
 
@@ -112,12 +115,21 @@ def script(units: Iterable[Unit], limit: int | None = None) -> str:
 
     Arguments: `limit`, seconds after which a probe is ended, having found nothing; None: all are waited for.
     """
-    probes = "\n".join(f"observe {unit.name} <<'PROBE'\n{unit.probe}\nPROBE" for unit in units)
     # here-documents that no pipe takes are files: a full disk must not keep anybody from looking
     library = f"TMPDIR=/run\n{probe_library()}\n{text('host/surroundings.sh')}\n{text('host/observe.sh')}"
-    if limit is None:
-        return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
-    return f"set -m\n{library}\n{text('host/limit.sh')}\n{probes}\ncollect {limit}\nprintf 'done\\n'\n"
+    if limit is not None:
+        # what is asked for all is waited for: then it would have to have that limit, too
+        probes = lines(*map(_observed, units))
+        return f"set -m\n{library}\n{text('host/limit.sh')}\n{probes}\ncollect {limit}\nprintf 'done\\n'\n"
+    alone, sharing = list[Unit](), list[Unit]()
+    for unit in units:
+        (sharing if facts.shares(unit) else alone).append(unit)
+    probes = lines(*map(_observed, alone), *facts.questions(sharing), *map(_observed, sharing))
+    return f"{library}\n{probes}\nwait\nprintf 'done\\n'\n"
+
+
+def _observed(unit: Unit) -> str:
+    return call("observe", unit.name, unit.probe)
 
 
 def parse(output: bytes, units: Iterable[Unit]) -> list[State]:
@@ -246,7 +258,7 @@ async def _bash(endpoint: Endpoint, program: str, *, sudo: bool | None = None) -
     Raises as `run`.
     """
     sudo = endpoint.sudo if sudo is None else sudo
-    done = await run(endpoint, "sudo -n bash" if sudo else "bash", program)
+    done = await run(endpoint, f"{'sudo -n ' if sudo else ''}{READ_AND_RUN}", program)
     if done.status == 0 or done.output:
         return done.output
     if sudo and done.words.startswith("sudo"):

@@ -54,7 +54,7 @@ def text(name: str) -> str:
 
 
 # What observations need, and what the runner needs beyond that.
-PROBES = ("host/packages.sh", "host/probes.sh", "host/owner.sh", "host/preflight.sh")
+PROBES = ("host/packages.sh", "host/facts.sh", "host/probes.sh", "host/owner.sh", "host/preflight.sh")
 LIBRARY = (*PROBES, "host/base.sh", "host/apt.sh", "host/applies.sh", "host/hardening.sh")
 # What a program is made of beyond the library, each file about one thing.
 PARTS = {

@@ -32,12 +32,13 @@ def audit_stack(name: str, steps: Steps) -> Report:
 
     Raises ConfigurationError for a wrong configuration, UnseenHost when the host cannot be looked at.
     """
+    [settings] = read_settings([name], ready_engine(steps))
+    # not before: they load the settings' model, for which there is time while the engine decrypts
     from components.findings import findings, probes
     from components.preflight import look as preflight_look
     from components.preflight import obstacles
     from components.surroundings import unknown
 
-    [settings] = read_settings([name], ready_engine(steps))
     side = side_of(settings)
     looked = [*side.looked, *probes(settings)]
     started = time.monotonic()

@@ -26,7 +26,7 @@ LOOPBACK = "127.0.0.1"
 # The engine asks for the program's packages, then runs it: one message at a time.
 SERVER_THREADS = 2
 # What the program imports, at once or when it looks at the host; loaded while the engine loads.
-PROGRAM_MODULES = ("components.connection", "asyncssh")
+PROGRAM_MODULES = ("components.connection", "asyncssh", "jinja2")
 COPY_MODULES = ("components.staging",)
 
 

@@ -93,9 +93,9 @@ def compare_stacks(first: str, second: str, steps: Steps) -> Comparison:
 
     Raises ConfigurationError for a wrong configuration, OperationError when a host cannot be looked at.
     """
-    from components.parity import compare
-
     ours, theirs = (side_of(settings) for settings in read_settings([first, second], ready_engine(steps)))
+    from components.parity import compare  # it loads the settings' model, as in audit_stack
+
     started = time.monotonic()
     mine, others = look([(side, side.looked_in_parity) for side in (ours, theirs)])
     return Comparison(

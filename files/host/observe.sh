@@ -1,9 +1,8 @@
-# observe NAME <PROBE: run a probe in the background and print what it says, in pieces, as lines `NAME PIECE`.
+# observe NAME PROBE: run a probe in the background and print what it says, in pieces, as lines `NAME PIECE`.
 # A line is one write below PIPE_BUF, so lines of different probes never mix; ASCII's unit separator stands for a
 # newline inside a piece. No further process is started: there are many probes, and a fork costs a millisecond.
 observe() {
-    local name=$1 probe found
-    IFS= read -r -d '' probe || true # its end is the end of the here-document
+    local name=$1 probe=$2 found
     (
         LC_ALL=C # pieces are counted in bytes
         found=$(eval "$probe" </dev/null 2>/dev/null)

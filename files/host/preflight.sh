@@ -32,7 +32,7 @@ preflight_architecture() {
 }
 
 # preflight_memory GB, preflight_disk GB: a tenth less is accepted, as probe_host does
-preflight_memory() { preflight_size memory "$(awk '/^MemTotal:/ {print $2 * 1024}' /proc/meminfo)" "$1" itqan:server.minimumMemoryGb; }
+preflight_memory() { preflight_size memory "$(memory_size)" "$1" itqan:server.minimumMemoryGb; }
 preflight_disk() { preflight_size disk "$(df -B1 --output=size / | tail -n 1)" "$1" itqan:server.minimumDiskGb; }
 preflight_free() { preflight_size 'free space on /' "$(df -B1 --output=avail / | tail -n 1)" "$1" 'the packages and a release'; }
 preflight_size() {

@@ -3,14 +3,13 @@
 # probe_file PATH…: owner, mode and digest of regular files; one that a killed run left before its test (see `place`) is
 # not right, whatever is in it
 probe_file() {
-    local path digest kept
+    local path kept
     for path; do
         kept=${path%/*}/.${path##*/}.itqan-before
         if [ -e "$kept" ] || [ -L "$kept" ]; then
             printf 'file %s not tested\n' "$path"
         elif [ -f "$path" ] && [ ! -L "$path" ]; then
-            digest=$(sha256sum <"$path")
-            printf 'file %s %s sha256:%s\n' "$path" "$(stat -c '%U:%G %a' "$path")" "${digest%% *}"
+            printf 'file %s %s\n' "$path" "${KNOWN_FILES[$path]-$(file_state "$path")}"
         else
             printf 'file %s absent\n' "$path"
         fi
@@ -55,22 +54,18 @@ probe_link() {
 
 # probe_entries DIRECTORY [GLOB]: the names in a directory, sorted; hidden ones are nobody's configuration
 probe_entries() {
-    printf 'entries %s%s\n' "$1" \
-        "$(find "$1" -mindepth 1 -maxdepth 1 -name "${2:-*}" -not -name '.*' -printf ' %f\n' 2>/dev/null | LC_ALL=C sort | tr -d '\n')"
+    local LC_ALL=C path names=''
+    for path in "$1"/${2:-*}; do
+        if [ -e "$path" ] || [ -L "$path" ]; then names+=" ${path##*/}"; fi
+    done
+    printf 'entries %s%s\n' "$1" "$names"
 }
 
 # probe_service UNIT…: whether systemd units are enabled and active
 probe_service() {
-    local unit key value load enabled active
+    local unit load enabled active
     for unit; do
-        load='' enabled='' active=''
-        while IFS='=' read -r key value; do
-            case $key in
-                LoadState) load=$value ;;
-                UnitFileState) enabled=$value ;;
-                ActiveState) active=$value ;;
-            esac
-        done < <(systemctl show -p LoadState -p UnitFileState -p ActiveState "$unit" 2>/dev/null)
+        IFS='|' read -r load enabled active _ <<<"${KNOWN_SERVICES[$unit]-$(service_states "$unit")}"
         if [ "$load" = loaded ] || [ "$load" = masked ]; then
             printf 'service %s %s %s\n' "$unit" "$enabled" "$active"
         else
@@ -135,9 +130,10 @@ probe_loaded() {
 # probe_reloaded SERVICE FILE: whether a service was started or reloaded after the file changed; for servers whose old
 # parent forks children at any time, so that a young child proves nothing
 probe_reloaded() {
-    local at
-    at=$(date -d "$(systemctl show --timestamp=us -p StateChangeTimestamp --value "$1" 2>/dev/null)" +%s%6N 2>/dev/null || echo 0)
-    if ! systemctl is-active -q "$1" 2>/dev/null; then
+    local active since at
+    IFS='|' read -r _ _ active since <<<"${KNOWN_SERVICES[$1]-$(service_states "$1")}"
+    at=$(date -d "$since" +%s%6N 2>/dev/null || echo 0)
+    if [[ $active != @(active|reloading|refreshing) ]]; then
         printf 'loaded %s not running\n' "$1"
     elif (($(changed_at "$2") <= at)); then
         printf 'loaded %s current\n' "$1"
@@ -166,54 +162,55 @@ probe_check() {
     if "$@" >/dev/null 2>&1; then printf '%s ok\n' "$name"; else printf '%s failed\n' "$name"; fi
 }
 
+# MariaDB's client encrypts, from 11.4 on, even what does not leave the host, which takes longer than all that is asked.
+# MySQL's does not know the word, and does so over TCP only.
+if [ -x /usr/sbin/mariadbd ]; then SQL_PLAIN=(--skip-ssl); else SQL_PLAIN=(); fi
+
 # sql_root WORD…: the client as the server's administrator. Debian's and Ubuntu's maintenance account works where root
 # has a password, too; without that file root logs in by its socket.
 sql_root() {
-    if [ -s /etc/mysql/debian.cnf ]; then mysql --defaults-file=/etc/mysql/debian.cnf "$@"; else mysql --no-defaults "$@"; fi
+    local login=--no-defaults
+    if [ -s /etc/mysql/debian.cnf ]; then login=--defaults-file=/etc/mysql/debian.cnf; fi
+    mysql "$login" "${SQL_PLAIN[@]}" "$@"
 }
 
 # sql STATEMENTS: rows, as they are
 sql() { sql_root -N -B -r -e "$1" </dev/null 2>/dev/null; }
-
-# supervisor_rpc METHOD: Supervisor's XML-RPC over its own socket (supervisorctl starts a Python for it)
-supervisor_rpc() {
-    curl -s -m 5 --unix-socket /run/supervisor.sock -H 'Content-Type: text/xml' http://localhost/RPC2 \
-        -d "<?xml version='1.0'?><methodCall><methodName>$1</methodName><params/></methodCall>" 2>/dev/null || true
-}
 
 # probe_program GROUP: how many of a Supervisor program's processes are in which state; STARTING (a worker that has just
 # been told to restart) is not one to judge by, so it gets three seconds
 probe_program() {
     local states attempt
     for attempt in {1..15}; do
-        states=$(program_states "$1")
+        states=$(program_states "$1" "${KNOWN_PROGRAMS-$(supervisor_processes)}")
+        unset KNOWN_PROGRAMS # from now on it is asked anew
         if [[ $states != *STARTING* ]]; then break; fi
         if ((attempt < 15)); then sleep 0.2; fi
     done
     printf 'program %s%s\n' "$1" "${states:- absent}"
 }
 
-program_states() { program_processes "$1" | cut -d' ' -f1 | LC_ALL=C sort | uniq -c | awk '{printf " %s %d", $2, $1}'; }
-
-# program_processes GROUP: `STATE PID` of each process of a Supervisor program
-program_processes() {
-    local process state in_group="<name>group</name>[[:space:]]*<value><string>$1</string>" \
-        in_state='<name>statename</name>[[:space:]]*<value><string>([A-Z]+)' in_pid='<name>pid</name>[[:space:]]*<value><int>([0-9]+)'
-    supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<struct>|\n|g; s|$|\n|' | while read -r process; do
-        if [[ $process =~ $in_group ]] && [[ $process =~ $in_state ]]; then
-            state=${BASH_REMATCH[1]}
-            if [[ $process =~ $in_pid ]]; then printf '%s %s\n' "$state" "${BASH_REMATCH[1]}"; else printf '%s 0\n' "$state"; fi
-        fi
+# program_states GROUP PROCESSES: how many of the group are in each of Supervisor's states
+program_states() {
+    local group state
+    local -A count=()
+    while read -r group state _; do
+        if [ "$group" = "$1" ]; then ((count[$state] += 1)); fi
+    done <<<"$2"
+    for state in BACKOFF EXITED FATAL RUNNING STARTING STOPPED STOPPING UNKNOWN; do
+        if [ -v "count[$state]" ]; then printf ' %s %d' "$state" "${count[$state]}"; fi
     done
 }
+
+# program_processes GROUP: `STATE PID` of each process of a Supervisor program
+program_processes() { supervisor_processes | sed -n "s/^$1 //p"; }
 
 # probe_groups GROUP…: programs that Supervisor has and that are not named
 probe_groups() {
     local group further=''
-    while read -r group; do
-        if [[ " $* " != *" $group "* ]]; then further+=" $group"; fi
-    done < <(supervisor_rpc supervisor.getAllProcessInfo | tr -d '\n' | sed 's|<name>group</name>|\n|g' \
-        | sed -nE 's|^[[:space:]]*<value><string>([^<]*).*|\1|p' | LC_ALL=C sort -u)
+    while read -r group _; do
+        if [[ " $* $further " != *" $group "* ]]; then further+=" $group"; fi
+    done <<<"${KNOWN_PROGRAMS-$(supervisor_processes)}"
     printf 'further programs%s\n' "${further:- none}"
 }
 
@@ -271,16 +268,23 @@ probe_zone() {
 # day: a healthy host always has more than a third less two days, with shorter lifetimes too, and less is a renewal
 # that has failed for two days.
 probe_lineage() {
-    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf names from='' to='' left issuer=''
+    local folder=/etc/letsencrypt/live/$1 conf=/etc/letsencrypt/renewal/$1.conf line names='' from='' to='' now left issuer=''
     if ! [ -s "$folder/fullchain.pem" ]; then
         printf 'certificate %s absent\n' "$1"
         return
     fi
-    names=$(openssl x509 -in "$folder/fullchain.pem" -noout -ext subjectAltName 2>/dev/null | grep -o 'DNS:[^, ]*' | LC_ALL=C sort | tr '\n' ' ')
+    while read -r line; do
+        case $line in
+            notBefore=*) from=${line#*=} ;;
+            notAfter=*) to=${line#*=} ;;
+            issuer=*) issuer=$line ;;
+            DNS:* | *' DNS:'*) names=$(grep -o 'DNS:[^, ]*' <<<"$line" | LC_ALL=C sort | tr '\n' ' ') ;;
+        esac
+    done < <(openssl x509 -in "$folder/fullchain.pem" -noout -dates -issuer -ext subjectAltName 2>/dev/null)
     printf 'certificate %s %s\n' "$1" "${names% }"
-    { read -r from && read -r to && read -r issuer; } < <(openssl x509 -in "$folder/fullchain.pem" -noout -dates -issuer 2>/dev/null)
-    from=$(date -d "${from#*=}" +%s 2>/dev/null || echo 0) to=$(date -d "${to#*=}" +%s 2>/dev/null || echo 0)
-    left=$((to - $(date +%s)))
+    { read -r from && read -r to; } < <(date -f - +%s <<<"$from"$'\n'"$to" 2>/dev/null || printf '0\n0\n')
+    printf -v now '%(%s)T' -1
+    left=$((to - now))
     if ((3 * left >= to - from - 3 * 2 * 86400 && left > 0)); then
         printf 'certificate %s lasts\n' "$1"
     else
@@ -295,12 +299,15 @@ probe_lineage() {
 # probe_links LINEAGE: whether the four files are there and of one certificate: certbot changes links, one after the other,
 # and a killed one leaves a key that is not the certificate's
 probe_links() {
-    local folder=/etc/letsencrypt/live/$1 item versions
+    local folder=/etc/letsencrypt/live/$1 item target version first=''
     for item in cert privkey chain fullchain; do
         if ! [ -s "$folder/$item.pem" ]; then echo half; return; fi
     done
-    versions=$(readlink "$folder"/{cert,privkey,chain,fullchain}.pem 2>/dev/null | grep -oE '[0-9]+\.pem$' | sort -u | wc -l)
-    if ((versions > 1)); then echo half; else echo whole; fi
+    while read -r target; do
+        target=${target%.pem} version=${target##*[!0-9]}
+        if [ -n "$version" ] && [ "$version" != "${first:=$version}" ]; then echo half; return; fi
+    done < <(readlink "$folder"/{cert,privkey,chain,fullchain}.pem 2>/dev/null)
+    echo whole
 }
 
 # issuer_name ISSUER: an authority by the name that the settings know it by, whatever its intermediate is called
@@ -313,41 +320,46 @@ issuer_name() {
     esac
 }
 
-# probe_served NAME LINEAGE: whether what port 443 shows for a name is a lineage's certificate
+# probe_served NAME LINEAGE: whether what port 443 shows for a name is a lineage's certificate. Who trusts it is not asked
+# here: to load all authorities takes longer than the rest.
 probe_served() {
     local served wanted
-    served=$(timeout 10 openssl s_client -connect 127.0.0.1:443 -servername "$1" </dev/null 2>/dev/null | openssl x509 -noout -serial -fingerprint -sha256 2>/dev/null)
-    wanted=$(openssl x509 -in "/etc/letsencrypt/live/$2/cert.pem" -noout -serial -fingerprint -sha256 2>/dev/null)
+    served=$(first_certificate "$(timeout 10 openssl s_client -connect 127.0.0.1:443 -servername "$1" -no-CAfile -no-CApath </dev/null 2>/dev/null)")
+    wanted=$(first_certificate "$(cat "/etc/letsencrypt/live/$2/cert.pem" 2>/dev/null)")
     if [ -z "$served" ]; then
         printf 'served %s nothing\n' "$1"
     elif [ "$served" = "$wanted" ]; then
         printf 'served %s the certificate of %s\n' "$1" "$2"
     else
-        printf 'served %s another certificate, %s\n' "$1" "${served%%$'\n'*}"
+        printf 'served %s another certificate, %s\n' "$1" "$(base64 -d <<<"$served" 2>/dev/null | openssl x509 -inform DER -noout -serial 2>/dev/null)"
     fi
 }
+
+# first_certificate TEXT: the first one in it, in base64 without any breaks
+first_certificate() { if [[ $1 =~ -----BEGIN\ CERTIFICATE-----([^-]*)-----END ]]; then printf '%s\n' "${BASH_REMATCH[1]//[[:space:]]/}"; fi; }
 
 # probe_crontab USER FOLDER: a user's crontab, and how many lines of all crontabs run the scheduler of the application
 # in FOLDER; another application on the host may have a scheduler of its own
 probe_crontab() {
-    local count
-    printf 'crontab %s ' "$1"
-    if crontab -l -u "$1" >/dev/null 2>&1; then
-        printf 'sha256:%s\n' "$(crontab -l -u "$1" 2>/dev/null | sha256sum | cut -d' ' -f1)"
+    local digest count
+    if digest=$(set -o pipefail; crontab -l -u "$1" 2>/dev/null | sha256sum); then
+        printf 'crontab %s sha256:%s\n' "$1" "${digest%% *}"
     else
-        printf 'absent\n'
+        printf 'crontab %s absent\n' "$1"
     fi
-    count=$(cat /var/spool/cron/crontabs/* /etc/cron.d/* /etc/crontab 2>/dev/null | grep -v '^ *#' | grep -c -- "$2.*schedule:run")
+    count=$(grep -hv '^ *#' /var/spool/cron/crontabs/* /etc/cron.d/* /etc/crontab 2>/dev/null | grep -c -- "$2.*schedule:run")
     printf 'crontabs run the scheduler %s times\n' "$count"
 }
 
 # probe_user USER GROUP…: an account that can log in, and its supplementary groups
 probe_user() {
-    local user=$1 group
+    local user=$1 account group groups
     shift
-    printf 'user %s %s\n' "$user" "$(getent passwd "$user" | cut -d: -f6,7 | grep . || echo absent)"
+    account=$(getent passwd "$user" | cut -d: -f6,7 || true)
+    groups=" $(id -nG "$user" 2>/dev/null || true) "
+    printf 'user %s %s\n' "$user" "${account:-absent}"
     for group; do
-        if id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$group"; then
+        if [[ $groups = *" $group "* ]]; then
             printf 'user %s in %s\n' "$user" "$group"
         else
             printf 'user %s not in %s\n' "$user" "$group"
@@ -408,8 +420,10 @@ probe_added_key() {
 
 # probe_listening PORT: whether a TCP port is open on loopback only
 probe_listening() {
-    local addresses
-    addresses=$(ss -Hltn "sport = :$1" 2>/dev/null | awk '{sub(/:[0-9]+$/, "", $4); print $4}' | LC_ALL=C sort -u | tr '\n' ' ')
+    local port address addresses=''
+    while read -r port address; do
+        if [ "$port" = "$1" ]; then addresses+="$address "; fi
+    done <<<"${KNOWN_PORTS-$(open_ports)}"
     case $addresses in
         '') printf 'port %s closed\n' "$1" ;;
         '127.0.0.1 ' | '127.0.0.1 [::1] ' | '[::1] ') printf 'port %s local only\n' "$1" ;;
@@ -419,9 +433,11 @@ probe_listening() {
 
 # probe_exposed PORT: whether another host gets at a TCP port; nobody listening is not this probe's business
 probe_exposed() {
-    case $(probe_listening "$1") in
+    local state
+    state=$(probe_listening "$1")
+    case $state in
         *' closed' | *' local only') printf 'port %s not exposed\n' "$1" ;;
-        *) probe_listening "$1" ;;
+        *) printf '%s\n' "$state" ;;
     esac
 }
 
@@ -514,7 +530,7 @@ application_processes() {
         now=${EPOCHREALTIME//[!0-9]/} ticks=0
         read_ticks "$BASHPID"
         own=$ticks
-        find /proc -mindepth 2 -maxdepth 2 -name cwd -user "$1" \( -lname "$2" -o -lname "$2 (deleted)" -o -lname "$2/*" -o -lname "$3/*" \) \
+        find /proc/[0-9]*/cwd -maxdepth 0 -user "$1" \( -lname "$2" -o -lname "$2 (deleted)" -o -lname "$2/*" -o -lname "$3/*" \) \
             -printf "%p %l\n" 2>/dev/null | while read -r path folder; do
             pid=${path//[!0-9]/}
             mapfile -d "" -t words 2>/dev/null <"/proc/$pid/cmdline" || continue
@@ -597,13 +613,22 @@ probe_host() {
     # shellcheck source=/dev/null
     . /etc/os-release
     printf 'system %s %s\n' "$ID" "$VERSION_ID"
-    memory=$(awk '/^MemTotal:/ {print $2 * 1024}' /proc/meminfo)
+    memory=$(memory_size)
     disk=$(df -B1 --output=size / | tail -n 1)
     printf 'memory %s\n' "$(enough "$memory" "$3")"
     printf 'disk %s\n' "$(enough "$disk" "$4")"
 }
 
-enough() { awk -v have="$1" -v want="$2" 'BEGIN {if (have >= want * 9e8) print "enough"; else printf "%.1f GB of %d GB\n", have / 1e9, want}'; }
+memory_size() {
+    local size
+    read -r _ size _ </proc/meminfo # its first line is MemTotal
+    printf '%d\n' $((size * 1024))
+}
+
+enough() {
+    local tenths=$(((${1:-0} + 50000000) / 100000000))
+    if ((${1:-0} >= $2 * 900000000)); then echo enough; else printf '%d.%d GB of %d GB\n' $((tenths / 10)) $((tenths % 10)) "$2"; fi
+}
 
 # probe_chain LINEAGE: whether the system's store trusts a certificate's chain
 probe_chain() {
@@ -786,9 +811,16 @@ build_state() {
 
 # probe_release PATH COMPOSER-FILE: commit, local changes, what is installed, built and cached, maintenance mode
 probe_release() {
-    local root=$1 cache=$1/bootstrap/cache cached=''
-    printf 'commit %s\n' "$(release_git "$root" rev-parse -q --verify HEAD 2>/dev/null || echo absent)"
-    printf 'changes %s\n' "$(release_git "$root" status --porcelain --untracked-files=no 2>/dev/null | wc -l | sed 's/^0$/none/')"
+    local root=$1 cache=$1/bootstrap/cache cached='' line commit=absent changes=0
+    while IFS= read -r line; do
+        case $line in
+            '# branch.oid '[0-9a-f]*) commit=${line##* } ;;
+            '#'*) ;;
+            *) ((changes += 1)) ;;
+        esac
+    done < <(release_git "$root" status --porcelain=v2 --branch --no-ahead-behind --untracked-files=no 2>/dev/null)
+    printf 'commit %s\n' "$commit"
+    printf 'changes %s\n' "${changes/#0/none}"
     printf 'vendor %s\n' "$(vendor_state "$root" "$2")"
     printf 'build %s\n' "$(build_state "$root")"
     if [ -s "$cache/config.php" ]; then cached+=' config'; fi

@@ -10,10 +10,10 @@ look_logins() {
 
 # look_keys: SSH keys that open an account
 look_keys() {
-    local user home file
+    local user home file digest kind
     while IFS=: read -r user _ _ _ _ home _; do
         for file in "$home"/.ssh/authorized_keys "$home"/.ssh/authorized_keys2; do
-            if [ -s "$file" ]; then ssh-keygen -l -f "$file" | awk -v user="$user" '{print "key", user, $NF, $2}'; fi
+            if [ -s "$file" ]; then ssh-keygen -l -f "$file" | while read -r _ digest kind; do printf 'key %s %s %s\n' "$user" "${kind##* }" "$digest"; done; fi
         done
     done </etc/passwd | LC_ALL=C sort -u
 }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.observer import HOME, PROGRAM
-from components.unit import Unit
+from components.unit import Unit, call
 from settings import Settings, SettingsError
 from tests.conftest import OBSERVER_KEY
 
@@ -48,7 +48,7 @@ def test_the_record_is_last_and_has_every_other_unit(observed: dict[str, Unit]) 
         entry["name"]: entry for entry in map(json.loads, re.findall(r"(?m)^record (\{.*)$", program))
     }
     for name, unit in observed.items():
-        assert f"observe {name} <<'PROBE'\n{unit.probe}\nPROBE\n" in program
+        assert f"{call('observe', name, unit.probe)}\n" in program
         assert recorded[name].get("expect") == (unit.expect if name != "observer/program" else None)
     assert recorded["surroundings/logins"]["known"]
 
