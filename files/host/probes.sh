@@ -202,8 +202,8 @@ program_states() {
     done
 }
 
-# program_processes GROUP: `STATE PID` of each process of a Supervisor program
-program_processes() { supervisor_processes | sed -n "s/^$1 //p"; }
+# program_processes GROUPS: `STATE PID` of each process of Supervisor programs, whose names stand as a|b
+program_processes() { supervisor_processes | sed -nE "s/^($1) //p"; }
 
 # probe_groups GROUP…: programs that Supervisor has and that are not named
 probe_groups() {
