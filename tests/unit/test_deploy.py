@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.observation import Endpoint, State, Unreachable
 from components.side import Side
@@ -36,6 +37,7 @@ class World:
         self.log: list[dict[str, Any]] = []
         self.wrong = ""
         self.succeeds = True
+        self.engine_read: dict[str, Any] = {}
 
     def look(self, sides: Sequence[tuple[Side, list[Unit]]]) -> list[list[State]]:
         [(_, units)] = sides
@@ -56,7 +58,9 @@ class World:
         self.done.append(f"store {values}")
         self.own["release"] = {**self.own["release"], "ref": values["release.ref"]}
 
-    def up(self, _stack: object) -> None:
+    def up(self, _stack: object, file: Path, before: Callable[[], None]) -> None:
+        self.engine_read = yaml.safe_load(file.read_text())
+        before()
         self.done.append("up")
 
     def noted(self, commit: str, result: str = "released") -> None:
