@@ -14,7 +14,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -169,10 +169,13 @@ class _Deploy:
                     f"{side.commit[:SHORT]} was not released on {side.endpoint.host}, the reason stands "
                     f"above; {stack_file(self._name).name} still names what was there"
                 )
-            self._store(settings.release.ref)
+            storing.append(beside.submit(self._store, settings.release.ref))
 
-        with _file_with(stack_file(self._name), settings.release.ref) as file:
+        storing: list[Future[None]] = []
+        with _file_with(stack_file(self._name), settings.release.ref) as file, ThreadPoolExecutor() as beside:
             run_up(stack, file, before=release)
+        for stored in storing:
+            stored.result()
         return f"itqan {self._name}: {side.commit} runs; before it {before}"
 
     def _store(self, ref: str) -> None:

@@ -19,12 +19,15 @@ cache_configuration() {
 }
 
 cache_everything() {
-    local views
+    local views status=0
     if ! is_atomic; then
-        make_views &
+        # its words stay together; by 3, who waits for the last of ours waits for its end (guarded)
+        make_views 3>&2 >/run/itqan-views.words 2>&1 &
         views=$!
         cache_configuration
-        wait "$views"
+        wait "$views" || status=$?
+        cat /run/itqan-views.words >&2
+        if ((status)); then return "$status"; fi
         take_views
         return
     fi
