@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from .engine import Engine
@@ -198,10 +197,13 @@ def _file_with(file: Path, ref: str) -> Iterator[Path]:
     release = config.get("itqan:release")
     release = {**(release if isinstance(release, Mapping) else {}), "ref": ref}
     after = {**document, "config": {**config, "itqan:release": release}}
-    with TemporaryDirectory(dir=HOME) as folder:
-        made = Path(folder) / file.name
-        made.write_text(json.dumps(after, default=str))
+    made = HOME / "deploy" / file.name
+    made.parent.mkdir(exist_ok=True)
+    made.write_text(json.dumps(after, default=str))
+    try:
         yield made
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def _earlier(releases: Sequence[Release], running: str, ref: str | None) -> str | None:
