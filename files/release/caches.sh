@@ -46,6 +46,7 @@ cache_everything() {
 # has its views made where they are.
 make_views() {
     local next=$ROOT/storage/framework/views.next
+    # shellcheck disable=SC2016 # the inner shell's own words
     as "$WEB_USER" sh -c 'rm -rf "$1" && mkdir "$1" && touch "$1/.begun"' _ "$next"
     (cd "$ROOT" && as "$WEB_USER" env VIEW_COMPILED_PATH="$next" APP_CONFIG_CACHE=bootstrap/cache/none.php "$PHP" artisan view:cache >&2)
 }
