@@ -1,26 +1,32 @@
 """`deploy` and `rollback`: one release, brought by its unit; then the stack is told, so that `up` agrees.
 
 The host comes first: a release that fails is taken back there, and the configuration still names what runs.
-Killed in between, it is typed again.
+Killed in between, it is typed again. The engine, which takes a second to start, starts with the release and
+waits for its end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
 import re
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .engine import Engine
 from .errors import OperationError
 from .machine import ready_engine
-from .paths import stack_file
+from .paths import HOME, stack_file
 from .production import ask_for_database, is_production
 from .releases import SHORT, Release, parsed
 from .run import run_up
-from .stack import own_configuration, ready_stack, set_strings
+from .stack import own_configuration, ready_stack, set_strings, staying_prepared
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -35,6 +41,8 @@ RESTS_ON = (
     *("release/deploy-key", "release/own-key", "release/token"),
 )
 CODE = "release/code"
+# What is needed next, loaded while the engine decrypts the configuration.
+MODULES = ("asyncssh", "components.side", "jinja2")
 
 
 def deploy(name: str, ref: str | None, options: Sequence[str], steps: Steps) -> str:
@@ -74,7 +82,11 @@ class _Deploy:
 
         require_file(name)
         self._name, self._engine, self._steps = name, engine, steps
-        self._own = own_configuration(name, engine)
+        with ThreadPoolExecutor(1) as beside:
+            own = beside.submit(own_configuration, name, engine)
+            for module in MODULES:
+                importlib.import_module(module)
+            self._own = own.result()
 
     def run(self, ref: str | None, options: Sequence[str]) -> str:
         """See `deploy`."""
@@ -146,21 +158,52 @@ class _Deploy:
 
         settings = side.settings
         code = next(unit for unit in side.units if unit.name == CODE)
+        unit = with_options(code, options, secrets.token_hex(8))
+        stack = ready_stack(self._name, self._steps)
         self._steps.say(f"▸ {self._name}: {before[:SHORT]} → {side.commit[:SHORT]} ({settings.release.ref})")
-        if not _brought(side.endpoint, with_options(code, options, secrets.token_hex(8)), settings.owner):
-            raise OperationError(
-                f"{side.commit[:SHORT]} was not released on {side.endpoint.host}, the reason stands above; "
-                f"{stack_file(self._name).name} still names what was there"
-            )
-        self._store(settings)
-        run_up(ready_stack(self._name, self._steps))
+
+        def release() -> None:
+            if not _brought(side.endpoint, unit, settings.owner):
+                raise OperationError(
+                    f"{side.commit[:SHORT]} was not released on {side.endpoint.host}, the reason stands "
+                    f"above; {stack_file(self._name).name} still names what was there"
+                )
+            storing.append(beside.submit(self._store, settings.release.ref))
+
+        storing: list[Future[None]] = []
+        with _file_with(stack_file(self._name), settings.release.ref) as file, ThreadPoolExecutor() as beside:
+            run_up(stack, file, before=release)
+        for stored in storing:
+            stored.result()
         return f"itqan {self._name}: {side.commit} runs; before it {before}"
 
-    def _store(self, settings: Settings) -> None:
-        ref = settings.release.ref
+    def _store(self, ref: str) -> None:
         if self._settings(None).release.ref != ref:
-            set_strings(self._name, self._engine, {"release.ref": ref})
+            with staying_prepared(self._name):
+                set_strings(self._name, self._engine, {"release.ref": ref})
             self._steps.say(f"▸ {stack_file(self._name).name}: itqan:release.ref is {ref}")
+
+
+@contextmanager
+def _file_with(file: Path, ref: str) -> Iterator[Path]:
+    """A stack's file as it will be after the release, which the engine reads before.
+
+    As JSON, in which a string is nothing else to any reader of YAML: `12e34` is a commit, too.
+    """
+    import yaml
+
+    document = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    config = document.get("config") or {}
+    release = config.get("itqan:release")
+    release = {**(release if isinstance(release, Mapping) else {}), "ref": ref}
+    after = {**document, "config": {**config, "itqan:release": release}}
+    made = HOME / "deploy" / file.name
+    made.parent.mkdir(exist_ok=True)
+    made.write_text(json.dumps(after, default=str))
+    try:
+        yield made
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def _earlier(releases: Sequence[Release], running: str, ref: str | None) -> str | None:

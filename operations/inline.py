@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,18 +31,27 @@ COPY_MODULES = ("components.staging",)
 
 
 def start_inline(
-    engine: Engine, command: Sequence[str], stack: str, event_log: Path, output: BinaryIO | None
+    engine: Engine,
+    command: Sequence[str],
+    stack: str,
+    event_log: Path,
+    output: BinaryIO | None,
+    file: Path | None = None,
+    may_begin: Callable[[], bool] = lambda: True,
 ) -> subprocess.Popen[bytes]:
     """Starts `pulumi COMMAND` for a stack with the program of this process; returns once that is served.
 
     Arguments: `event_log`, the file that the engine writes its events to; `output`, where the engine's own
-    display goes (None: to this process's standard output).
+    display goes (None: to this process's standard output); `file`, another configuration file than the
+    stack's own; `may_begin`, asked before the program begins, for as long as it takes to answer; no: the run
+    ends as one that failed, and has touched nothing.
     """
     gate = socket.create_server((LOOPBACK, 0))
     host = f"--client={LOOPBACK}:{gate.getsockname()[1]}"
     options = ["--non-interactive", "--skip-plugin-pre-install", "--exec-kind", "auto.inline", host]
+    configuration = ["--config-file", str(file)] if file else file_options(stack)
     process = subprocess.Popen(
-        [engine.path, *command, *options, *file_options(stack), "--stack", stack, "--event-log", event_log],
+        [engine.path, *command, *options, *configuration, "--stack", stack, "--event-log", event_log],
         cwd=ROOT,
         # --event-log counts as an option for debugging.
         env={**engine.environment, "PULUMI_AUTOMATION_API": "true", "PULUMI_DEBUG_COMMANDS": "true"},
@@ -52,7 +61,7 @@ def start_inline(
     )
     # The engine gives up at a refused connection. So it meets this socket, which holds it until the server
     # is there.
-    server, port = _serve()
+    server, port = _serve(may_begin)
     threading.Thread(target=_relay_all, args=(gate, port, server), daemon=True).start()
     return process
 
@@ -78,7 +87,7 @@ def interruptible(process: subprocess.Popen[bytes]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _serve() -> tuple[object, int]:
+def _serve(may_begin: Callable[[], bool]) -> tuple[object, int]:
     """Starts the language runtime's server; returns it with its port."""
     import grpc
     from pulumi import RunError
@@ -90,6 +99,8 @@ def _serve() -> tuple[object, int]:
 
         def Run(self, request: Any, context: Any) -> Any:
             """Runs the program; its error is in the engine's log by the time that it comes out here again."""
+            if not may_begin():
+                return language_pb2.RunResponse(bail=True)
             try:
                 return super().Run(request, context)  # type: ignore[no-untyped-call]
             except RunError:

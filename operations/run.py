@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
 
 from .display import Display
 from .errors import EngineError
@@ -28,12 +30,29 @@ class RunFailed(EngineError):
         self.words = words
 
 
-def run_up(stack: Stack) -> Record:
-    """Brings the stack up and shows each change. Raises Busy, or RunFailed, its reasons shown."""
+def run_up(stack: Stack, file: Path | None = None, before: Callable[[], None] | None = None) -> Record:
+    """Brings the stack up and shows each change.
+
+    Arguments: `file`, another configuration file than the stack's own; `before`, what comes first: done
+    while the engine starts, which takes a second. What it raises ends the run, with nothing touched.
+    Raises Busy, or RunFailed, its reasons shown.
+    """
     log = LOGS / f"up-{stack.name}.log"
     with EventLog(LOGS / f"up-{stack.name}.events") as events, log.open("wb") as output:
         command = ["up", "--yes", "--skip-preview", "--suppress-outputs", "--color", "never"]
-        process = start_inline(stack.engine, command, stack.name, events.path, output)
+        done: Future[bool] = Future()
+        process = start_inline(
+            stack.engine, command, stack.name, events.path, output, file=file, may_begin=done.result
+        )
+        try:
+            if before:
+                _load_beside(stack)
+                before()
+        except BaseException:
+            done.set_result(False)
+            process.wait()
+            raise
+        done.set_result(True)
         record = _follow(stack, process, events)
     if process.returncode:
         words = "\n".join(message for _, message in record.errors)
@@ -75,6 +94,10 @@ def _follow(stack: Stack, process: subprocess.Popen[bytes], events: EventLog) ->
     _take_all(record, events, display)
     display.end(record)
     return record
+
+
+def _load_beside(stack: Stack) -> None:
+    threading.Thread(target=load_program_modules, kwargs={"of_copy": stack.is_copy}, daemon=True).start()
 
 
 def _take_all(record: Record, events: EventLog, display: Display | None = None) -> Record:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,15 @@ def state_stamp(name: str) -> Stamp:
 def prepared_stamp(name: str) -> Stamp:
     """The note that a stack is prepared, valid for its configuration and our reading of it."""
     return Stamp(f"stack-{name}", [*ROOT.glob("Pulumi*.yaml"), *(ROOT / "settings").glob("*.py")])
+
+
+@contextmanager
+def staying_prepared(name: str) -> Iterator[None]:
+    """A change of the configuration that the preparation does not depend on: the next run need not look."""
+    facts = prepared_stamp(name).read()
+    yield
+    if facts:
+        prepared_stamp(name).write(facts)
 
 
 def image_is_there(facts: Mapping[str, str], daemon: Daemon | None = None) -> bool:

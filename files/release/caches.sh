@@ -19,16 +19,48 @@ cache_configuration() {
 }
 
 cache_everything() {
-    cache_configuration
+    local views status=0
     if ! is_atomic; then
-        artisan view:clear
-        artisan view:cache
-    elif ! has_own_views; then
+        # its words stay together; by 3, who waits for the last of ours waits for its end (guarded)
+        make_views 3>&2 >/run/itqan-views.words 2>&1 &
+        views=$!
+        cache_configuration
+        wait "$views" || status=$?
+        cat /run/itqan-views.words >&2
+        if ((status)); then return "$status"; fi
+        take_views
+        return
+    fi
+    cache_configuration
+    if ! has_own_views; then
         say "release: config/view.php does not read VIEW_COMPILED_PATH: all releases share compiled views, which are made when they are asked for"
     elif ! compgen -G "$(views_folder)/*.php" >/dev/null; then
-        artisan view:cache # it clears them first: not those that are in use
+        artisan view:cache # not where they are in use: it clears them first
+        date_views "$(views_folder)"
     fi
 }
+
+# Nor does a request meet a compiled view that is missing or half written: view:cache, which clears them all first, works in a folder
+# beside those in use (make_views), and each takes its place in one rename (take_views). Laravel knows that folder by
+# VIEW_COMPILED_PATH, as long as no cached configuration says another one; an application whose config/view.php does not read it
+# has its views made where they are.
+make_views() {
+    local next=$ROOT/storage/framework/views.next
+    # shellcheck disable=SC2016 # the inner shell's own words
+    as "$WEB_USER" sh -c 'rm -rf "$1" && mkdir "$1" && touch "$1/.begun"' _ "$next"
+    (cd "$ROOT" && as "$WEB_USER" env VIEW_COMPILED_PATH="$next" APP_CONFIG_CACHE=bootstrap/cache/none.php "$PHP" artisan view:cache >&2)
+}
+# what is older was compiled by the code of before
+take_views() {
+    local next=$ROOT/storage/framework/views.next
+    date_views "$next"
+    # shellcheck disable=SC2016 # the inner shell's own words
+    as "$WEB_USER" sh -c 'mkdir -p "$2" && find "$1" -name "*.php" -exec mv -f -t "$2" {} + &&
+        find "$2" -maxdepth 1 -type f -name "*.php" -not -newer "$1/.begun" -delete && rm -rf "$1"' _ "$next" "$ROOT/storage/framework/views"
+}
+# date_views FOLDER: younger than their templates, which a release has perhaps written in the same second: Laravel would compile each
+# anew when it is asked for, while other requests read it
+date_views() { as "$WEB_USER" find "$1" -name '*.php' -exec touch -d '1 second' {} +; }
 
 # views_folder: where a release that runs beside others has its compiled views
 views_folder() { printf '%s/bootstrap/cache/views\n' "$ROOT"; }

@@ -23,7 +23,7 @@ check_environment() {
 
 check_changes() {
     local changed
-    if ! deploy_git rev-parse -q --verify HEAD >/dev/null || ! [ -e "$ROOT/artisan" ]; then return; fi
+    if [ -z "$FROM" ] || ! [ -e "$ROOT/artisan" ]; then return; fi
     changed=$(deploy_git status --porcelain --untracked-files=no)
     if [ -z "$changed" ]; then return; fi
     if ! unfinished checkout; then
@@ -35,12 +35,14 @@ $changed"
     deploy_git diff --binary HEAD >"/var/backups/itqan/checkout.$(date +%Y%m%dT%H%M%S).patch"
 }
 
-# check_wanted COMMIT: what can be seen of a commit that is fetched and not checked out; PENDING are its migrations
+# check_wanted COMMIT: what can be seen of a commit that is fetched and not checked out; PENDING are its migrations, DEPENDENCIES and
+# BUILT the digests of what its dependencies and assets are made from
 check_wanted() {
     step 1 "checks of ${1:0:12}"
     if deploy_git cat-file -e "$1:.env" 2>/dev/null; then
         refuse "commit $1 has a file .env, which would replace this host's: take it out of the repository; its secrets were in plain sight"
     fi
+    DEPENDENCIES=$(dependencies_digest "$ROOT" "$1") BUILT=$(assets_digest "$ROOT" "$1")
     check_contents "$1"
     check_files_in_the_way "$1"
     check_platform "$1"
@@ -68,7 +70,7 @@ check_files_in_the_way() {
 is_rendered() { [[ $1 = deployment/* ]] && grep -qs '^[#;] managed by itqan' "$ROOT/$1"; }
 # added_by COMMIT: the paths that it has and the checkout does not, each ended by a zero byte
 added_by() {
-    if deploy_git rev-parse -q --verify HEAD >/dev/null; then
+    if [ -n "$FROM" ]; then
         deploy_git diff --name-only -z --no-renames --diff-filter=A HEAD "$1"
     else
         deploy_git ls-tree -r --name-only -z "$1"
@@ -83,7 +85,7 @@ composer_file() {
 # check_platform COMMIT: whether this host has the PHP and the extensions that the lock file asks for
 check_platform() {
     local file lock folder said status=0
-    if [ "$(dependencies_digest "$ROOT" "$1")" = "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then return; fi
+    if [ "$DEPENDENCIES" = "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then return; fi
     file=$(composer_file "$1") lock=${file%.json}.lock
     if ! deploy_git cat-file -e "$1:$lock" 2>/dev/null; then
         say "release: commit ${1:0:12} has no $lock: what Composer will take is not known before"
@@ -121,20 +123,21 @@ tell_migrations() {
 
 # tell_unknown_migrations COMMIT: those that ran, that the code which runs has, and the wanted one does not
 tell_unknown_migrations() {
-    local ahead
-    if ! deploy_git rev-parse -q --verify HEAD >/dev/null; then return; fi
-    ahead=$(deploy_git diff --name-only --no-renames --diff-filter=D HEAD "$1" -- database/migrations | sed -n 's|.*/\(.*\)\.php$|\1|p' | sort \
-        | comm -12 - <(sql "SELECT migration FROM \`$DATABASE\`.migrations" | sort))
+    local gone ahead
+    if [ -z "$FROM" ]; then return; fi
+    gone=$(deploy_git diff --name-only --no-renames --diff-filter=D HEAD "$1" -- database/migrations | sed -n 's|.*/\(.*\)\.php$|\1|p' | sort)
+    if [ -z "$gone" ]; then return; fi
+    ahead=$(comm -12 <(printf '%s\n' "$gone") <(sql "SELECT migration FROM \`$DATABASE\`.migrations" | sort))
     if [ -n "$ahead" ]; then say "release: the database stays as it is, with migrations that ${1:0:12} does not know: ${ahead//$'\n'/ }"; fi
 }
 
 # check_space COMMIT: room for what is kept and made, by the size of what there is; for the dump, that of the data
 check_space() {
     local kilobytes=51200
-    if [ "$(dependencies_digest "$ROOT" "$1")" != "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then
+    if [ "$DEPENDENCIES" != "$(cat "$ROOT/vendor/.itqan-digest" 2>/dev/null)" ]; then
         kilobytes=$((kilobytes + 2 * $(size_of "$ROOT/vendor")))
     fi
-    if [ "$(assets_digest "$ROOT" "$1")" != "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then
+    if [ "$BUILT" != "$(cat "$ROOT/public/build/.itqan-digest" 2>/dev/null)" ]; then
         kilobytes=$((kilobytes + 2 * $(size_of "$ROOT/public/build")))
     fi
     if is_atomic; then kilobytes=$((kilobytes + $(deploy_git ls-tree -r -l "$1" | awk '{bytes += $4} END {printf "%d", bytes / 1024}'))); fi

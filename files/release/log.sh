@@ -15,11 +15,14 @@ begin_log() {
 
 # caller_words: who started this, and from where, as far as the host knows: sudo and sshd leave it with the processes above
 caller_words() {
-    local pid=$$ address=''
-    while ((pid > 1)); do
-        address=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | sed -n 's/^SSH_CONNECTION=\([^ ]*\).*/\1/p' || true)
-        if [ -n "$address" ]; then break; fi
-        pid=$(awk '/^PPid:/ {print $2}' "/proc/$pid/status" 2>/dev/null || echo 0)
+    local pid=$$ address='' words word stat
+    while ((pid > 1)) && [ -z "$address" ]; do
+        mapfile -d '' -t words 2>/dev/null <"/proc/$pid/environ" || words=()
+        for word in "${words[@]}"; do
+            if [[ $word = SSH_CONNECTION=* ]]; then address=${word#*=} address=${address%% *}; fi
+        done
+        if ! read -r stat 2>/dev/null <"/proc/$pid/stat"; then break; fi
+        read -r _ pid _ <<<"${stat##*) }" # after the name: state, parent
     done
     printf '%s%s%s\n' "${SUDO_USER:-$(id -un)}" "${address:+ from $address}" "${BY_HAND:+, by hand}"
 }

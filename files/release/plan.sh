@@ -38,7 +38,7 @@ reasons_for_full() {
         return
     fi
     if [ -e "$ROOT/storage/framework/down" ]; then echo "maintenance mode is on"; fi
-    if ! vendor_fits "$1"; then echo "vendor/ is not what the lock file names"; fi
+    if ! vendor_fits; then echo "vendor/ is not what the lock file names"; fi
     if [ "$(build_state "$ROOT")" != current ]; then echo "assets are not built"; fi
     if [ -n "$PENDING" ]; then echo "migrations are pending"; fi
     changed=$(deploy_git diff --name-only --no-renames HEAD "$1" | grep -E "$MADE_FROM" | grep -vE '^resources/.*\.blade\.php$' || true)
@@ -47,20 +47,20 @@ reasons_for_full() {
 # What dependencies, assets and the database are made from.
 MADE_FROM='^(composer(\.[a-z]+)?\.(json|lock)|package(-lock)?\.json|(vite|tailwind|postcss)\.config\.[a-z]+|database/migrations/.*|resources/.*)$'
 
-# vendor_fits COMMIT: whether what is installed is what its lock file names
+# vendor_fits: whether what is installed is what the wanted commit's lock file names
 vendor_fits() {
     if unfinished vendor; then return 1; fi
     if [ -e "$ROOT/vendor/.itqan-digest" ]; then
-        [ "$(dependencies_digest "$ROOT" "$1")" = "$(cat "$ROOT/vendor/.itqan-digest")" ]
+        [ "$DEPENDENCIES" = "$(cat "$ROOT/vendor/.itqan-digest")" ]
     else
-        [ "$(vendor_state "$ROOT" "$COMPOSER_FILE")" = current ] && [ "$(dependencies_digest "$ROOT")" = "$(dependencies_digest "$ROOT" "$1")" ]
+        [ "$(vendor_state "$ROOT" "$COMPOSER_FILE")" = current ] && [ "$(dependencies_digest "$ROOT")" = "$DEPENDENCIES" ]
     fi
 }
 
 # require_quick COMMIT: a quick release leaves out Composer and the migrations, and may not leave behind what needs them
 require_quick() {
     local needs=''
-    if ! installed || ! vendor_fits "$1"; then needs+=" composer install"; fi
+    if ! installed || ! vendor_fits; then needs+=" composer install"; fi
     if [ -n "$PENDING" ]; then needs+="${needs:+,} migrate (${PENDING//$'\n'/ })"; fi
     if [ -n "$needs" ]; then refuse "--quick would leave out what ${1:0:12} cannot do without:$needs; leave --quick away"; fi
 }

@@ -9,15 +9,25 @@ restart_workers() {
     before=$(long_lived) failing=$(failing_before)
     as "$DEPLOY_USER" touch "$ROOT/.git/released" # what starts from now on has all of it
     hold_clients
-    artisan queue:restart
-    artisan reverb:restart || say "release: this application has no reverb:restart; Reverb keeps the code it has"
-    refresh_opcache || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
+    tell_processes
     end_processes "$before"
     start_failed "$failing"
     (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
     wait_for_processes "$before" "$failing" || status=$?
     if [ -n "$HOLDER" ]; then kill "$HOLDER" 2>/dev/null || true; fi
     return "$status"
+}
+
+# tell_processes: none of these knows of the others
+tell_processes() {
+    local reverb opcache
+    artisan reverb:restart &
+    reverb=$!
+    refresh_opcache &
+    opcache=$!
+    artisan queue:restart
+    wait "$reverb" || say "release: this application has no reverb:restart; Reverb keeps the code it has"
+    wait "$opcache" || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
 }
 
 # hold_clients: while Reverb starts anew, who asks for it is kept waiting instead of refused (see `upstream` in files/nginx/site.conf.j2);
@@ -57,17 +67,28 @@ end_processes() {
     if [ -n "$1" ]; then as "$WEB_USER" kill -TERM $1 2>/dev/null || true; fi
 }
 # still_there PIDS: those of them that have not ended; a number that comes again this soon is the same process
-still_there() { comm -12 <(sort <<<"$1") <(long_lived | sort); }
+still_there() {
+    local pid state
+    for pid in $1; do
+        state=$(state_of "$pid")
+        if [ -n "$state" ] && [[ $state != [ZX] ]]; then printf '%s\n' "$pid"; fi
+    done
+}
+# state_of PID: as ps shows it: R, S, D, Z, …
+state_of() {
+    local stat
+    if read -r stat 2>/dev/null <"/proc/$1/stat"; then stat=${stat##*) } && printf '%s\n' "${stat%% *}"; fi
+}
 none_left() {
     supervisor_rpc supervisor.getState >/dev/null
-    ! still_there "$1" | grep -q .
+    [ -z "$(still_there "$1")" ]
 }
 
 # wait_for_processes PIDS FAILING: each question wakes Supervisor, which else looks once a second at what has ended
 wait_for_processes() {
     local left
     wait_until "$PATIENCE" none_left "$1" || true
-    left=$(still_there "$1" | grep . || true)
+    left=$(still_there "$1")
     if [ -n "$left" ]; then
         say "release: at a job that began before this release, and with the code of then until its end; Supervisor starts them anew after it:
 $(xargs ps -o pid=,etime=,args= -p <<<"$left" || true)"
@@ -82,23 +103,24 @@ $(supervisorctl tail "$FAILED:*" 2>&1 | tail -n 10)"
 PATIENCE=5
 
 # programs_rest FAILING BEFORE LEFT: Supervisor runs its programs, but those that failed before, with processes that are none of before,
-# unless they are left; and these have started: they wait for something, seen twice. On a slow host one that fails at its start has
-# lived for the second that Supervisor asks for.
+# unless they are left; and these have started: they wait for something, seen twice, if need be while Supervisor still counts the second
+# that they have to live. On a slow host one that fails at its start has lived for that second.
 programs_rest() {
-    local program state pid
+    local program state pid judged='' running=yes
     for program in $PROGRAMS; do
-        if [[ " $1 " = *" $program "* ]]; then continue; fi
-        while read -r state pid; do
-            if [ "$state" = STOPPED ] || [[ $'\n'$3$'\n' = *$'\n'"$pid"$'\n'* ]]; then continue; fi
-            if [ "$state" != RUNNING ] || [[ $'\n'$2$'\n' = *$'\n'"$pid"$'\n'* ]] || ! is_waiting "$pid"; then
-                RESTED=0
-                return 1
-            fi
-        done < <(program_processes "$program")
+        if [[ " $1 " != *" $program "* ]]; then judged+="|$program"; fi
     done
-    (((RESTED += 1) > 1))
+    while read -r state pid; do
+        if [ "$state" = STOPPED ] || [[ $'\n'$3$'\n' = *$'\n'"$pid"$'\n'* ]]; then continue; fi
+        if [[ $'\n'$2$'\n' = *$'\n'"$pid"$'\n'* ]] || [ "$(state_of "$pid")" != S ]; then
+            RESTED=0
+            return 1
+        fi
+        if [ "$state" != RUNNING ]; then running=''; fi
+    done < <(program_processes "(${judged#|})")
+    ((RESTED += 1))
+    [ -n "$running" ] && ((RESTED > 1))
 }
-is_waiting() { [[ $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) = S* ]]; }
 # programs_last FAILING: after that wait: what runs did not start a moment ago, again; it is at work. FAILED
 # is the first program of which that is not so
 programs_last() {
@@ -130,9 +152,10 @@ start_failed() {
     done
 }
 programs_failing() {
-    local program made=''
+    local program made='' failing='BACKOFF|FATAL|UNKNOWN' # EXITED lasts a moment: all of them are started again
+    if ! [[ $(program_processes "(${PROGRAMS// /|})") =~ $failing ]]; then return; fi
     for program in $PROGRAMS; do
-        if [[ $(program_states "$program") =~ BACKOFF|EXITED|FATAL|UNKNOWN ]]; then made+="$program "; fi
+        if [[ $(program_states "$program") =~ $failing ]]; then made+="$program "; fi
     done
     printf '%s\n' "${made% }"
 }

@@ -30,6 +30,7 @@ is_cached() {
 # is_released COMMIT: all of it is there and nothing is to migrate, so that only caches can be missing
 is_released() {
     local state line
+    if [ "$FROM" != "$1" ]; then return 1; fi
     state=$(set +e; probe_release "$ROOT" "$COMPOSER_FILE")
     for line in "commit $1" "changes none" "vendor current" "build current" "maintenance off"; do
         if ! grep -qxF "$line" <<<"$state"; then return 1; fi
@@ -135,6 +136,7 @@ SITE=$ROOT
 FOLDERS=$(folders_of "$SITE")
 CLIENT_FILE=/etc/itqan/database.cnf
 RELEASES=/var/log/itqan/releases.jsonl
+know_accounts "$DEPLOY_USER" "$WEB_USER"
 # EXIT and not ERR: a trap for ERR does not see what fails inside a function
 trap 'end_of_run $?' EXIT
 if [ "${1-}" = pull ]; then outlive "$@"; fi

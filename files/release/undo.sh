@@ -4,16 +4,15 @@
 
 # begin_undo: from here on a release can be taken back, if there is one that it can go back to
 begin_undo() {
-    local file key
+    local key caches
     forget_undo
     install -d "$UNDO.new/cache"
     BRANCH=$(deploy_git symbolic-ref -q --short HEAD || true)
     for key in BRANCH COMMIT REF BY BEGAN KIND STEP; do printf '%s %s\n' "$key" "${!key}"; done >"$UNDO.new/journal"
     if installed; then printf 'FROM %s\n' "$FROM" >>"$UNDO.new/journal"; fi
     if is_atomic; then printf 'OLD %s\n' "$ROOT" >>"$UNDO.new/journal"; fi
-    for file in "$ROOT"/bootstrap/cache/*.php; do
-        if [ -e "$file" ] && ! is_atomic; then cp -a "$file" "$UNDO.new/cache/"; fi
-    done
+    mapfile -t caches < <(compgen -G "$ROOT/bootstrap/cache/*.php")
+    if ((${#caches[@]})) && ! is_atomic; then cp -a "${caches[@]}" "$UNDO.new/cache/"; fi
     sync "$UNDO.new/journal"
     mv -T "$UNDO.new" "$UNDO"
 }
@@ -170,7 +169,7 @@ take_back_caches() {
         cp -a --remove-destination "$file" "$folder/"
         chown "$WEB_USER:$WEB_USER" "$folder/${file##*/}" # the table's owner has passed over it
     done
-    if ! artisan view:clear || ! artisan view:cache; then say "release: views are compiled when they are asked for"; fi
+    if ! (make_views && take_views); then say "release: views are compiled when they are asked for"; fi
 }
 
 # take_back_migrations: those that this release ran, if all of them can be reversed; then the structure of the database has to be

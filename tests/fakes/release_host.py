@@ -14,7 +14,7 @@ from components.render import host_script
 from components.sample import sample_repository
 
 needs_root = pytest.mark.skipif(
-    os.geteuid() != 0, reason="runuser, which gives each step its user, needs root"
+    os.geteuid() != 0, reason="setpriv, which gives each step its user, needs root"
 )
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 

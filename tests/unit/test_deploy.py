@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.observation import Endpoint, State, Unreachable
 from components.side import Side
@@ -17,6 +18,7 @@ from operations import deploy as module
 from operations.deploy import RESTS_ON, deploy, roll_back
 from operations.engine import Engine
 from operations.errors import ConfigurationError, OperationError
+from operations.paths import stack_file
 from operations.steps import Steps
 
 OLD, RUNS, NEW = "a" * 40, "b" * 40, "c" * 40
@@ -36,6 +38,7 @@ class World:
         self.log: list[dict[str, Any]] = []
         self.wrong = ""
         self.succeeds = True
+        self.engine_read: dict[str, Any] = {}
 
     def look(self, sides: Sequence[tuple[Side, list[Unit]]]) -> list[list[State]]:
         [(_, units)] = sides
@@ -56,7 +59,9 @@ class World:
         self.done.append(f"store {values}")
         self.own["release"] = {**self.own["release"], "ref": values["release.ref"]}
 
-    def up(self, _stack: object) -> None:
+    def up(self, _stack: object, file: Path, before: Callable[[], None]) -> None:
+        self.engine_read = yaml.safe_load(file.read_text())
+        before()
         self.done.append("up")
 
     def noted(self, commit: str, result: str = "released") -> None:
@@ -90,10 +95,23 @@ def test_the_host_comes_before_the_configuration_and_the_state(
 ) -> None:
     here = world()
     assert deploy("prod", NEW, [], Steps()) == f"itqan prod: {NEW} runs; before it {RUNS}"
-    assert here.done == ["look", "release", f"store {{'release.ref': '{NEW}'}}", "up"]
+    assert here.done[:2] == ["look", "release"]
+    assert set(here.done[2:]) == {f"store {{'release.ref': '{NEW}'}}", "up"}  # side by side
     [unit] = here.brought
     assert (unit.name, unit.apply) == ("release/code", f"/usr/local/sbin/itqan-release deploy {NEW} {NEW}")
     assert "release: step 1, pre-deployment checks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ref", [NEW, "12e34", "on", "0o17"])
+def test_the_engine_reads_the_file_as_it_will_be(ref: str) -> None:
+    before = yaml.safe_load(stack_file("prod").read_text())
+    with module._file_with(stack_file("prod"), ref) as file:
+        text = file.read_text()
+        assert yaml.safe_load(text) == json.loads(text)
+        read = json.loads(text)
+    assert read["config"].pop("itqan:release") == {**before["config"].pop("itqan:release", {}), "ref": ref}
+    assert read == before
+    assert not file.exists()
 
 
 def test_a_release_that_fails_leaves_configuration_and_state(world: Callable[..., World]) -> None:
@@ -149,7 +167,8 @@ def test_back_is_the_last_good_release_that_does_not_run(world: Callable[..., Wo
     for commit, result in ((NEW, "released"), (OLD, "released"), ("d" * 40, "failed"), (RUNS, "released")):
         here.noted(commit, result)
     assert roll_back("prod", None, Steps()) == f"itqan prod: {OLD} runs; before it {RUNS}"
-    assert here.done == ["look", "release", f"store {{'release.ref': '{OLD}'}}", "up"]
+    assert here.done[:2] == ["look", "release"]
+    assert set(here.done[2:]) == {f"store {{'release.ref': '{OLD}'}}", "up"}  # side by side
 
 
 def test_back_to_a_commit_by_its_beginning(world: Callable[..., World]) -> None:

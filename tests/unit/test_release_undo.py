@@ -110,7 +110,7 @@ def test_a_killed_release_is_taken_back_by_the_next_run(
     assert [entry["result"] for entry in log(tmp_path)] == ["failed, taken back"]
 
 
-@pytest.mark.parametrize("call", ["php view:clear", "php queue:restart", "php up"])
+@pytest.mark.parametrize("call", ["php view:cache", "php queue:restart", "php up"])
 def test_taking_back_is_gone_on_with_when_it_is_killed(
     tool: Tool, app: Path, tmp_path: Path, call: str
 ) -> None:
