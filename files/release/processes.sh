@@ -117,7 +117,7 @@ programs_rest() {
             return 1
         fi
         if [ "$state" != RUNNING ]; then running=''; fi
-    done < <(program_processes "(${judged#|})")
+    done < <(program_processes "${judged#|}")
     ((RESTED += 1))
     [ -n "$running" ] && ((RESTED > 1))
 }
@@ -152,10 +152,10 @@ start_failed() {
     done
 }
 programs_failing() {
-    local program made='' failing='BACKOFF|FATAL|UNKNOWN' # EXITED lasts a moment: all of them are started again
-    if ! [[ $(program_processes "(${PROGRAMS// /|})") =~ $failing ]]; then return; fi
+    local program processes made='' failing='BACKOFF|FATAL|UNKNOWN' # EXITED lasts a moment: all of them are started again
+    processes=$(supervisor_processes)
     for program in $PROGRAMS; do
-        if [[ $(program_states "$program") =~ $failing ]]; then made+="$program "; fi
+        if [[ $(program_states "$program" "$processes") =~ $failing ]]; then made+="$program "; fi
     done
     printf '%s\n' "${made% }"
 }
