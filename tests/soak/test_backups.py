@@ -14,6 +14,7 @@ from tests.e2e.copy import Copy, itqan, poll
 
 BINLOG = "/etc/mysql/mariadb.conf.d/98-binlog.cnf"
 NOW = "sleep 2; date -u +%Y-%m-%dT%H:%M:%SZ; sleep 2"
+JOURNAL = "/var/lib/itqan/backup/restoring"
 TOOL = "^/bin/bash /usr/local/sbin/itqan-backup"
 
 
@@ -56,18 +57,27 @@ def test_one_that_is_damaged_is_told(backed: Backed) -> None:
     backed.backup()
 
 
+def killing(backed: Backed, seconds: float) -> subprocess.Popen[str]:
+    """Kills a restore so many seconds after its beginning, and tells how far it had come."""
+    script = f"""
+        until pgrep -f '{TOOL} restore' >/dev/null; do sleep 0.02; done
+        sleep {seconds}
+        at=$(tail -n 1 {JOURNAL} 2>/dev/null || echo 'nothing is noted')
+        if found=$(pgrep -f '{TOOL}'); then kill -KILL $found; echo "killed at: $at"; fi"""
+    command = ["docker", "exec", backed.copy.outputs["container"], "timeout", "120", "bash", "-c", script]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10])
 def test_a_restore_killed_at_any_moment_ends_as_it_was(backed: Backed, seconds: float) -> None:
     before = backed.state()
     backed.backup()
     name = backed.newest()
     backed.spoil()
-    kill = f"until pgrep -f '{TOOL} restore'; do sleep 0.02; done; sleep {seconds}; pkill -KILL -f '{TOOL}'"
-    killing = subprocess.Popen(["docker", "exec", backed.copy.outputs["container"], "bash", "-c", kill])
-    backed.restore(name)
-    killing.kill()
-    backed.copy.bash(f"pkill -f 'until [p]grep'; pkill -KILL -f '{TOOL}'", check=False)
-    stopped = backed.copy.bash("grep -s '^CLOSED' /var/lib/itqan/backup/restoring", check=False)
+    killer = killing(backed, seconds)
+    first, _ = backed.restore(name)
+    print(f"{seconds} s: {killer.communicate()[0].strip() or 'it was at its end'}; it ended with {first}")
+    stopped = backed.copy.bash(f"grep -s '^CLOSED' {JOURNAL}", check=False)
     status, said = on_a_terminal("restore", backed.copy.stack, typed="") if stopped else backed.restore(name)
     assert status == 0, said
     assert backed.state() == before
