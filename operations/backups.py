@@ -75,8 +75,9 @@ class Backups:
         if not found:
             missing = "no backup" if name is None else f"no backup {name}"
             reason = f"; the second place was not asked: {self.unreached}" if self.unreached else ""
+            command = "backup list" if self.entries else "backup"
             raise OperationError(
-                f"{self.stack}, {self.host}: {missing}{reason}; type: ./itqan backup list {self.stack}"
+                f"{self.stack}, {self.host}: {missing}{reason}; type: ./itqan {command} {self.stack}"
             )
         return found[0]
 

@@ -24,8 +24,10 @@ say() { printf '%s\n' "$*" >&2 || true; }
 refuse() {
     WHY=$*
     say "itqan: backup: $*"
-    exit 1
+    exit "${STATUS:-1}"
 }
+# damaged: refused for what the backup is, and for nothing else; a restore test must not take a full disk for that
+damaged() { STATUS=3 refuse "$@"; }
 
 # note_result KIND STATE WORDS: for `health`, and as a line of the log. WORDS are one line.
 note_result() {
@@ -57,11 +59,15 @@ end_of_run() {
 # locked: one run at a time; a release and a backup of the database wait for each other in make.sh and restore.sh
 locked() {
     exec 8>/run/lock/itqan-backup.lock
+    if flock -n 8; then return; fi
+    say "backup: another backup or restore runs: waiting for its end"
     if ! flock -w 900 8; then refuse "another backup or restore runs: see \`fuser -v /run/lock/itqan-backup.lock\`"; fi
 }
 # release_locked, release_unlocked: no release meanwhile, which would change tables or code
 release_locked() {
     exec 7>>/run/lock/itqan-release-tool.lock
+    if flock -n 7; then return; fi
+    say "backup: a release runs: waiting for its end"
     if ! flock -w 900 7; then refuse "a release runs: wait for its end"; fi
 }
 release_unlocked() { exec 7>&-; }

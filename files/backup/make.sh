@@ -144,7 +144,7 @@ list() {
                 printf 'second %s\n' "$(tr -d '\n' <"$WORK/$name.json")"
             done
         else
-            printf 'unreached %s\n' "$(tail -n 1 "$WORK/words")"
+            printf 'unreached %s\n' "$(place_said "$WORK/words")"
         fi
     fi
     for kind in make copy restore verify; do

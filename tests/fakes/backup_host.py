@@ -55,7 +55,8 @@ cd {folder}
 if grep -qxF -- "${{0##*/}}" fatal; then pkill -KILL -f "^bash {folder}/tool"; exit 3; fi
 if grep -qxF -- "${{0##*/}}" broken; then echo "words of ${{0##*/}}" >&2; exit 3; fi
 """
-# `sftp` keeps the second place in the folder `second`, and fails at what it cannot do, as the real one does.
+# `sftp` keeps the second place in the folder `second`, and fails at what it cannot do, as the real one does; it has no
+# extension by which a rename replaces what is there.
 PROGRAMS = {
     "mysqldump": 'echo "mysqldump $*" >>calls; cat dump',
     "mysql": 'case "$*" in\n'
@@ -70,7 +71,7 @@ PROGRAMS = {
         ls) ls -ln "second/${from#-ln }" 2>/dev/null || ls -ln "second/$to" ;;
         put) cp "$from" "second/$to" ;;
         get) cp "second/$from" "$to" ;;
-        rename) mv "second/$from" "second/$to" ;;
+        rename) [ ! -e "second/$to" ] && mv "second/$from" "second/$to" ;;
         rm) rm "second/$from" ;;
     esac || exit 1
 done""",

@@ -173,6 +173,10 @@ class TestListed:
         with pytest.raises(OperationError, match=r"no backup backup_9; type: [.]/itqan backup list prod"):
             found.named("backup_9")
 
+    def test_without_any_one_is_to_be_made(self) -> None:
+        with pytest.raises(OperationError, match=r"h: no backup; type: [.]/itqan backup prod"):
+            parsed("", "prod", "h").named(None)
+
     def test_none_and_a_second_place_out_of_reach(self) -> None:
         found = parsed("unreached timed out", "prod", "h")
         assert found.table().splitlines()[-1] == "the second place was not asked: timed out"
