@@ -52,15 +52,14 @@ continue_restore() {
 
 # change_over: from maintenance mode to the end; each step can be repeated
 change_over() {
-    local saved
+    local wanted=$NAME saved=NAME
     if [ -z "$(jotted SAVED)" ]; then
         if [ -n "$RECIPIENTS" ]; then
-            saved=$NAME
-            write_backup "before the restore of $saved"
+            write_backup "before the restore of $wanted"
             say "restore: what is replaced is in $NAME"
-            NAME=$saved
+            saved=$NAME NAME=$wanted
         fi
-        jot SAVED yes
+        jot SAVED "$saved"
     fi
     STEP="replacing the database"
     if [ -z "$(jotted SWAPPED)" ]; then swap_database; fi
@@ -255,7 +254,7 @@ open_site() {
     artisan up
     if ! wait_until 15 answers; then
         artisan down --retry=15
-        refuse "the data is that of $NAME, and the site answers $(site_answer): it is in maintenance mode again; see storage/logs/laravel.log, then: ./itqan restore $STACK, or the backup of what was before: ./itqan restore $STACK NAME"
+        refuse "the data is that of $NAME, and the site answers $(site_answer): it is in maintenance mode again; see storage/logs/laravel.log, then: ./itqan restore $STACK, or back to what was before: ./itqan restore $STACK $(jotted SAVED)"
     fi
     say "restore: $STEP off"
 }

@@ -55,8 +55,8 @@ cd {folder}
 if grep -qxF -- "${{0##*/}}" fatal; then pkill -KILL -f "^bash {folder}/tool"; exit 3; fi
 if grep -qxF -- "${{0##*/}}" broken; then echo "words of ${{0##*/}}" >&2; exit 3; fi
 """
-# `sftp` keeps the second place in the folder `second`, and fails at what it cannot do, as the real one does; it has no
-# extension by which a rename replaces what is there.
+# `sftp` keeps the second place in the folder `second`, and fails at what it cannot do, as the real one does;
+# it has no extension by which a rename replaces what is there.
 PROGRAMS = {
     "mysqldump": 'echo "mysqldump $*" >>calls; cat dump',
     "mysql": 'case "$*" in\n'
