@@ -98,6 +98,7 @@ KIND='' STEP='start' WHY=''
 STATE=/var/lib/itqan/backup
 JOURNAL=$STATE/restoring
 LOG=/var/log/itqan/backups.jsonl
+MAC=/etc/itqan/backup.mac
 OWNER=$(probe_owner)
 OWNER=${OWNER#owner }
 STACK=${OWNER#itqan/} STACK=${STACK%% *}

@@ -37,7 +37,7 @@ write_backup() {
         archive "$ROOT" | sealed files
     fi
     STEP="manifest"
-    book manifest "$WORK" <"$WORK/facts" | kept_as "$NAME.json.part"
+    book manifest "$WORK" "$MAC" <"$WORK/facts" | kept_as "$NAME.json.part"
     for kind in "$NAME".{database.sql.gz.age,files.tar.gz.age,json}; do
         if [ -e "$BACKUPS/$kind.part" ]; then as "$DEPLOY_USER" mv -f "$BACKUPS/$kind.part" "$BACKUPS/$kind"; fi
     done

@@ -90,6 +90,8 @@ class Host:
         (folder / "app/storage/app/tenants/t1/a b").write_text("of a tenant")
         self.write("etc/release.conf", RELEASE_CONF.format(folder=folder))
         self.write("etc/stack", f"stack {OWNER}\n")
+        if second:
+            self.write("etc/backup.mac", "key\n")
         self.write("etc/backup.conf", CONF + (PLACE if second else ""))
         self.write("dump", DUMP)
         self.write("free", "99999999")

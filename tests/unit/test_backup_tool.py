@@ -230,6 +230,19 @@ class TestSecondPlace:
         assert done.returncode == DAMAGED
         assert "has no whole" in done.stderr
 
+    def test_what_somebody_else_put_there_is_refused(self, doubled: Host) -> None:
+        """He knows the public keys, and so can encrypt what he likes and write a manifest that fits it."""
+        name = doubled.made()
+        for path in doubled.backups.iterdir():
+            path.unlink()
+        there = doubled.second / f"{name}.json"
+        forged = {**json.loads(there.read_text()), "reason": "nightly"}
+        for made in (forged, {key: forged[key] for key in forged if key != "mac"}):
+            there.write_text(json.dumps(made))
+            done = doubled.run("headers", name)
+            assert done.returncode == DAMAGED
+            assert "is not authentic: made by somebody else" in done.stderr
+
     def test_a_disk_too_full_to_look_says_nothing_about_the_backup(self, doubled: Host) -> None:
         name = doubled.made()
         doubled.write("free", "10")

@@ -95,7 +95,10 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         ("second", "missing"),
-        [(SECOND_PLACE, ["backupPrivateKey"]), (STORE, ["backupAccessKey", "backupSecretKey"])],
+        [
+            (SECOND_PLACE, ["backupPrivateKey", "backupMacKey"]),
+            (STORE, ["backupAccessKey", "backupSecretKey", "backupMacKey"]),
+        ],
     )
     def test_a_second_place_needs_its_secrets(
         self, stack: Settle, second: dict[str, Any], missing: list[str]
@@ -196,7 +199,8 @@ class TestKey:
         made: list[list[str]] = []
         monkeypatch.setattr("operations.audit.require_file", lambda _: None)
         monkeypatch.setattr(module, "ready_engine", lambda _: None)
-        monkeypatch.setattr(module, "_configured_keys", lambda *_: [BACKUP_KEY])
+        monkeypatch.setattr(module, "_configured", lambda *_: {"backup": {"keys": [BACKUP_KEY]}})
+        monkeypatch.setattr(module, "_store_mac_key", lambda *_: made.append(["MAC"]))
         monkeypatch.setattr(module, "_store_keys", lambda _name, _engine, keys: made.append(keys))
         return made
 
@@ -205,7 +209,7 @@ class TestKey:
         said = make_key("prod", file, Steps())
         public = public_text(identity(file.read_text()))
         assert file.stat().st_mode & 0o777 == 0o600
-        assert stored == [[BACKUP_KEY, public]]
+        assert stored == [[BACKUP_KEY, public], ["MAC"]]
         assert public in said and "AGE-SECRET-KEY" not in said
 
     def test_a_file_that_is_there_stays(self, tmp_path: Path, stored: list[list[str]]) -> None:
