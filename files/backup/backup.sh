@@ -23,8 +23,14 @@ say() { printf '%s\n' "$*" >&2 || true; }
 # a reason that was told once is the one that is noted
 refuse() {
     WHY=$*
-    say "itqan: backup: $*"
+    say "itqan: backup: $*$(advice)"
     exit "${STATUS:-1}"
+}
+# advice: what follows a reason where a restore stopped half-way; in the same line, for the last one is told elsewhere
+advice() {
+    if [ "$KIND" = restore ] && is_restoring; then
+        printf '; the site stays in maintenance mode; when the cause is gone, ./itqan restore %s (without the identity) goes on' "$STACK"
+    fi
 }
 # damaged: refused for what the backup is, and for nothing else; a restore test must not take a full disk for that
 damaged() { STATUS=3 refuse "$@"; }
@@ -48,12 +54,9 @@ end_of_run() {
     if ! (($1)) || [ -z "$KIND" ]; then return; fi
     if [ -z "$WHY" ]; then
         WHY="failed in: $STEP"
-        say "itqan: backup: $WHY"
+        say "itqan: backup: $WHY$(advice)"
     fi
     note_result "$KIND" failed "$WHY"
-    if [ "$KIND" = restore ] && is_restoring; then
-        say "itqan: backup: the site stays in maintenance mode; when the cause is gone, ./itqan restore $STACK (without the identity) goes on"
-    fi
 }
 
 # locked: one run at a time; a release and a backup of the database wait for each other in make.sh and restore.sh

@@ -250,11 +250,13 @@ close_site() {
 }
 # open_site: unless the restored data breaks it; then visitors better wait
 open_site() {
+    local status
     STEP="maintenance mode"
     artisan up
     if ! wait_until 15 answers; then
+        status=$(site_answer)
         artisan down --retry=15
-        refuse "the data is that of $NAME, and the site answers $(site_answer): it is in maintenance mode again; see storage/logs/laravel.log, then: ./itqan restore $STACK, or back to what was before: ./itqan restore $STACK $(jotted SAVED)"
+        refuse "the data is that of $NAME, and the site answers $status: see storage/logs/laravel.log; back to what was before: ./itqan restore $STACK $(jotted SAVED)"
     fi
     say "restore: $STEP off"
 }
