@@ -17,6 +17,7 @@ from .unit import Unit, call, file_unit, lines
 TOOL = "/usr/local/sbin/itqan-backup"
 BOOK = "/usr/local/sbin/itqan-backup-book"
 KEY, KNOWN_HOSTS = "/etc/itqan/backup.key", "/etc/itqan/backup.known_hosts"
+MAC = "/etc/itqan/backup.mac"
 RCLONE = "/etc/itqan/backup.rclone"
 SERVICE, TIMER = "itqan-backup.service", "itqan-backup.timer"
 
@@ -30,7 +31,7 @@ def units(settings: Settings, platform: Platform) -> list[Unit]:
         packages(*package_names(settings)),
         *tools(),
         _conf(settings),
-        *(_credentials(settings, place) if place else []),
+        *([_mac(settings), *_credentials(settings, place)] if place else []),
         _service(),
         _timer(settings.backup.time),
     ]
@@ -85,6 +86,13 @@ def _conf(settings: Settings) -> Unit:
     assignments = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
     content = f"# {managed('components/backups.py')}\n{assignments}"
     return file_unit("backup/settings", "/etc/itqan/backup.conf", content, mode="644")
+
+
+def _mac(settings: Settings) -> Unit:
+    """What this host knows its own backups by at the second place; a file of root's alone."""
+    assert settings.backup_mac_key is not None  # settings/rules.py
+    content = f"{settings.backup_mac_key.get_secret_value()}\n"
+    return file_unit("backup/mac", MAC, content, mode="600", key=digests.key(settings))
 
 
 def _credentials(settings: Settings, place: SecondPlace) -> list[Unit]:

@@ -75,8 +75,9 @@ class Backups:
         if not found:
             missing = "no backup" if name is None else f"no backup {name}"
             reason = f"; the second place was not asked: {self.unreached}" if self.unreached else ""
+            command = "backup list" if self.entries else "backup"
             raise OperationError(
-                f"{self.stack}, {self.host}: {missing}{reason}; type: ./itqan backup list {self.stack}"
+                f"{self.stack}, {self.host}: {missing}{reason}; type: ./itqan {command} {self.stack}"
             )
         return found[0]
 
@@ -238,6 +239,7 @@ def make_key(name: str, file: Path, steps: Steps) -> str:
 
     Returns what to do next, in words. Raises OperationError for a file that is there or cannot be written.
     """
+    from settings import BACKUP_MAC
     from settings.age import new_key, private_text, public_text
 
     from .audit import require_file
@@ -245,7 +247,8 @@ def make_key(name: str, file: Path, steps: Steps) -> str:
     require_file(name)
     key = new_key()
     engine = ready_engine(steps)
-    keys = [*_configured_keys(name, engine), public_text(key)]
+    configured = _configured(name, engine)
+    keys = [*((configured.get("backup") or {}).get("keys") or []), public_text(key)]
     text = f"# private key of the backups of {name}; public key: {keys[-1]}\n{private_text(key)}\n"
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -256,6 +259,8 @@ def make_key(name: str, file: Path, steps: Steps) -> str:
         opened.flush()
         os.fsync(opened.fileno())
     _store_keys(name, engine, keys)
+    if not configured.get(BACKUP_MAC):
+        _store_mac_key(name, engine)
     return (
         f"{file} has the private key: without it no backup can be read, so keep it in two places that are no "
         f"part of this server, such as a password manager and paper.\n{stack_file(name).name} has the public "
@@ -263,14 +268,24 @@ def make_key(name: str, file: Path, steps: Steps) -> str:
     )
 
 
-def _configured_keys(name: str, engine: Engine) -> list[str]:
+def _configured(name: str, engine: Engine) -> dict[str, Any]:
     from .stack import merged_configuration, own_configuration
 
-    backup = merged_configuration(own_configuration(name, engine)).get("backup") or {}
-    return list(backup.get("keys") or [])
+    return merged_configuration(own_configuration(name, engine))
 
 
 def _store_keys(name: str, engine: Engine, keys: Sequence[str]) -> None:
     from .stack import set_strings
 
     set_strings(name, engine, {f"backup.keys[{at}]": key for at, key in enumerate(keys)})
+
+
+def _store_mac_key(name: str, engine: Engine) -> None:
+    """What the backups at a second place are known by."""
+    from settings import BACKUP_MAC, SECRETS
+
+    from .stack import store_secrets
+
+    make = SECRETS[BACKUP_MAC].generate
+    assert make is not None
+    store_secrets(name, engine, {BACKUP_MAC: make()})

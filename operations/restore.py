@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from settings import Settings
 
 SECOND = "second"
+# The status by which itqan-backup says that a backup is not whole.
+DAMAGED = 3
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def restore(
     the backup that the binary log is applied to, empty for none.
     Raises ConfigurationError, or OperationError; nothing was changed then, unless the message says so.
     """
+    if into == name:
+        raise OperationError(f"--into {into}: is the stack that the backup is of; leave --into out")
     settings, source = configured(name, steps)
     if backup is None and into is None and _is_restoring(source):
         return _continue(name, source)
@@ -137,7 +141,8 @@ def open_backup(source: Endpoint, name: str, private: bytes, place: str = "") ->
 
     done = ask(source, f"headers {name} {place}")
     if done.status:
-        raise Damaged(f"{name}: {done.words.removeprefix('itqan: backup: ')}")
+        failure = Damaged if done.status == DAMAGED else OperationError
+        raise failure(f"{name}: {done.words.removeprefix('itqan: backup: ')}")
     passing, manifest, lines = new_key(), {}, []
     for line in done.output.decode().splitlines():
         word, *rest = line.split()

@@ -74,7 +74,7 @@ def _place(settings: Settings, found: Backups) -> str:
     if settings.backup is None or settings.backup.second is None:
         return ""
     if found.unreached:
-        raise OperationError(f"the second place cannot be reached: {found.unreached}")
+        raise OperationError(f"the second place cannot be used: {found.unreached}")
     return SECOND
 
 

@@ -9,6 +9,7 @@ from .repositories import Address, address_of
 from .rules import NAMESPACE, at, laid
 from .secrets import (
     AUTHORITY,
+    BACKUP_MAC,
     BRANCH_SEED,
     BUNDLE,
     DOCKER_KEY,
@@ -24,6 +25,7 @@ from .secrets import (
 
 __all__ = [
     "AUTHORITY",
+    "BACKUP_MAC",
     "BRANCH_SEED",
     "BUNDLE",
     "DOCKER_KEY",

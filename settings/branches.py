@@ -9,11 +9,11 @@ from typing import Any
 
 from .fields import BRANCH
 from .rules import NAMESPACE, at
-from .secrets import AUTHORITY, BRANCH_SEED, DOCKER_KEY, SECRETS, Source
+from .secrets import AUTHORITY, BACKUP_MAC, BRANCH_SEED, DOCKER_KEY, SECRETS, Source
 
 # Secrets that are no copy's own: what others are derived from, what browsers trust, what logs in on Docker
-# hosts, the private half of a setting.
-SHARED = (BRANCH_SEED, AUTHORITY, DOCKER_KEY, "observerPrivateKey")
+# hosts, what belongs to a setting.
+SHARED = (BRANCH_SEED, AUTHORITY, DOCKER_KEY, BACKUP_MAC, "observerPrivateKey")
 # Before a slug, the name of a stack.
 PREFIX = "staging-"
 # Where the copies of branches live when `itqan:staging.domain` does not say it: browsers and resolvers know

@@ -145,6 +145,7 @@ class Settings(Part):
     backup_private_key: PrivateKey | None = None
     backup_access_key: SecretValue | None = None
     backup_secret_key: SecretValue | None = None
+    backup_mac_key: SecretValue | None = None
     rotation: Rotation | None = None
     branch_seed: SecretValue | None = None
 

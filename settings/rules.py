@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .repositories import address_of
-from .secrets import OPTIONAL_VARIABLES, SECRET_VARIABLES
+from .secrets import BACKUP_MAC, OPTIONAL_VARIABLES, SECRET_VARIABLES
 
 NAMESPACE = "itqan"
 # Top-level domains that are nobody's (RFC 6761): what a test authority may sign for.
@@ -193,10 +193,11 @@ def _repository_rules(config: Mapping[str, Any]) -> list[str]:
 
 
 def _backup_rules(config: Mapping[str, Any]) -> list[str]:
-    """A second place needs what lets this stack in there."""
+    """A second place needs what lets this stack in there, and what its backups are known by."""
+    mac = {BACKUP_MAC: '"$(openssl rand -hex 32)"    # what its backups are known by'}
     needed = {
-        "sftp": {"backupPrivateKey": "<FILE    # private SSH key that logs in there"},
-        "s3": {"backupAccessKey": "# access key of the store", "backupSecretKey": "# its secret key"},
+        "sftp": {"backupPrivateKey": "<FILE    # private SSH key that logs in there", **mac},
+        "s3": {"backupAccessKey": "# access key of the store", "backupSecretKey": "# its secret key", **mac},
     }
     kind = at(config, "backup.second.type")
     return [

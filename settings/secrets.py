@@ -108,6 +108,8 @@ VARIABLES, ROTATION = "environmentSecrets", "rotation"
 
 # The one secret that the copies of branches share: their own are derived from it.
 BRANCH_SEED = "branchSeed"
+# Whoever can write to the second place has not this one: `./itqan backup key` makes it.
+BACKUP_MAC = "backupMacKey"
 # The one key that logs in on the Docker hosts of `itqan:staging.docker`.
 DOCKER_KEY = "dockerPrivateKey"
 # The one secret that all copies of a project share: a browser trusts its certificate once.
@@ -146,6 +148,7 @@ SECRETS: dict[str, Secret] = {
     "backupPrivateKey": Secret("private SSH key of itqan:backup.second (OpenSSH format)", NOWHERE),
     "backupAccessKey": Secret("access key of the store of itqan:backup.second", NOWHERE),
     "backupSecretKey": Secret("secret key of the store of itqan:backup.second", NOWHERE),
+    BACKUP_MAC: Secret("key by which backups at itqan:backup.second are known", NOWHERE, _hexadecimal(32)),
     BRANCH_SEED: Secret("what the secrets of the copies of branches are derived from", NOWHERE, _base64(32)),
 }
 

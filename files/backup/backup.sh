@@ -23,9 +23,17 @@ say() { printf '%s\n' "$*" >&2 || true; }
 # a reason that was told once is the one that is noted
 refuse() {
     WHY=$*
-    say "itqan: backup: $*"
-    exit 1
+    say "itqan: backup: $*$(advice)"
+    exit "${STATUS:-1}"
 }
+# advice: what follows a reason where a restore stopped half-way; in the same line, for the last one is told elsewhere
+advice() {
+    if [ "$KIND" = restore ] && is_restoring; then
+        printf '; the site stays in maintenance mode; when the cause is gone, ./itqan restore %s (without the identity) goes on' "$STACK"
+    fi
+}
+# damaged: refused for what the backup is, and for nothing else; a restore test must not take a full disk for that
+damaged() { STATUS=3 refuse "$@"; }
 
 # note_result KIND STATE WORDS: for `health`, and as a line of the log. WORDS are one line.
 note_result() {
@@ -46,22 +54,23 @@ end_of_run() {
     if ! (($1)) || [ -z "$KIND" ]; then return; fi
     if [ -z "$WHY" ]; then
         WHY="failed in: $STEP"
-        say "itqan: backup: $WHY"
+        say "itqan: backup: $WHY$(advice)"
     fi
     note_result "$KIND" failed "$WHY"
-    if [ "$KIND" = restore ] && is_restoring; then
-        say "itqan: backup: the site stays in maintenance mode; when the cause is gone, ./itqan restore $STACK (without the identity) goes on"
-    fi
 }
 
 # locked: one run at a time; a release and a backup of the database wait for each other in make.sh and restore.sh
 locked() {
     exec 8>/run/lock/itqan-backup.lock
+    if flock -n 8; then return; fi
+    say "backup: another backup or restore runs: waiting for its end"
     if ! flock -w 900 8; then refuse "another backup or restore runs: see \`fuser -v /run/lock/itqan-backup.lock\`"; fi
 }
 # release_locked, release_unlocked: no release meanwhile, which would change tables or code
 release_locked() {
     exec 7>>/run/lock/itqan-release-tool.lock
+    if flock -n 7; then return; fi
+    say "backup: a release runs: waiting for its end"
     if ! flock -w 900 7; then refuse "a release runs: wait for its end"; fi
 }
 release_unlocked() { exec 7>&-; }
@@ -92,6 +101,7 @@ KIND='' STEP='start' WHY=''
 STATE=/var/lib/itqan/backup
 JOURNAL=$STATE/restoring
 LOG=/var/log/itqan/backups.jsonl
+MAC=/etc/itqan/backup.mac
 OWNER=$(probe_owner)
 OWNER=${OWNER#owner }
 STACK=${OWNER#itqan/} STACK=${STACK%% *}

@@ -1,9 +1,9 @@
 """What is known of backups: counted while they are written, noted in a manifest, compared, kept by a rule.
 
 itqan-backup-book measure database|files|bytes FILE   passes standard input on; what went by is told in FILE
-itqan-backup-book manifest FOLDER <FACTS              the manifest, of `KEY value` lines and FOLDER's measures
+itqan-backup-book manifest FOLDER KEY <FACTS          the manifest, of `KEY value` lines; KEY's MAC on it
 itqan-backup-book value MANIFEST KEY                  what stands at a dotted key; nothing where nothing does
-itqan-backup-book check FOLDER NAME                   what is wrong with a backup's files, a line each
+itqan-backup-book check FOLDER NAME [KEY]             what is wrong with files or KEY's MAC, a line each
 itqan-backup-book compare MANIFEST KIND FILE          what differs from a measure, a line each
 itqan-backup-book whole FOLDER                        names of the backups that are complete, the newest first
 itqan-backup-book loose FOLDER                        files of this program's that no complete backup has
@@ -15,6 +15,7 @@ Needs Python 3.10, nothing else.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -280,6 +281,17 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
+def mac(known: dict[str, Any], key: Path) -> str:
+    """HMAC-SHA256 (RFC 2104) of a manifest, and so of the files whose digests it has."""
+    said = json.dumps({name: known[name] for name in known if name != "mac"}, sort_keys=True)
+    return hmac.new(key.read_bytes().strip(), said.encode(), "sha256").hexdigest()
+
+
+def authentic(known: dict[str, Any], key: Path) -> dict[str, Any]:
+    """A manifest with its MAC, if there is a key."""
+    return {**known, "mac": mac(known, key)} if key.exists() else known
+
+
 def value(known: dict[str, Any], key: str) -> str:
     """What stands at a dotted key; lists word by word; empty where nothing does."""
     found: Any = known
@@ -295,10 +307,11 @@ def sealed_parts(known: dict[str, Any]) -> list[dict[str, Any]]:
     return [known[kind]["sealed"] for kind in PARTS if kind in known]
 
 
-def wrong(folder: Path, name: str, *, digests: bool) -> list[str]:
+def wrong(folder: Path, name: str, *, digests: bool, key: Path | None = None) -> list[str]:
     """What is wrong with the files of a backup, a line each; none: it is whole.
 
-    Arguments: `digests`, whether all is read, or only sizes are looked at.
+    Arguments: `digests`, whether all is read, or only sizes are looked at; `key`, a file: its manifest has to
+    have that key's MAC.
     """
     path = folder / f"{name}.json"
     if not NAME.fullmatch(name):
@@ -308,9 +321,11 @@ def wrong(folder: Path, name: str, *, digests: bool) -> list[str]:
         parts = sealed_parts(known)
         if known["name"] != name or not parts:
             return [f"{path} is the manifest of something else"]
+        if key and not hmac.compare_digest(str(known.get("mac")).encode(), mac(known, key).encode()):
+            return [f"{path} is not authentic: made by somebody else, or under another itqan:backupMacKey"]
         return [line for part in parts if (line := _wrong_part(folder, part, digests=digests))]
-    except FileNotFoundError:
-        return [f"{path} is not there"]
+    except FileNotFoundError as error:
+        return [f"{error.filename} is not there"]
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         return [f"{path} cannot be read"]
 
@@ -390,9 +405,13 @@ def main(words: list[str]) -> int:
         Path(rest[1]).write_text(json.dumps(told))
         return 0
     answers: dict[str, Callable[[], Iterable[str]]] = {
-        "manifest": lambda: [json.dumps(manifest(Path(rest[0]), sys.stdin), indent=1, ensure_ascii=False)],
+        "manifest": lambda: [
+            json.dumps(
+                authentic(manifest(Path(rest[0]), sys.stdin), Path(rest[1])), indent=1, ensure_ascii=False
+            )
+        ],
         "value": lambda: [value(_read(Path(rest[0])), rest[1])],
-        "check": lambda: wrong(Path(rest[0]), rest[1], digests=True),
+        "check": lambda: wrong(Path(rest[0]), rest[1], digests=True, key=Path(rest[2]) if rest[2:] else None),
         "compare": lambda: differences(_read(Path(rest[0])), rest[1], _read(Path(rest[2]))),
         "whole": lambda: whole(Path(rest[0])),
         "loose": lambda: loose(Path(rest[0])),

@@ -37,7 +37,7 @@ write_backup() {
         archive "$ROOT" | sealed files
     fi
     STEP="manifest"
-    book manifest "$WORK" <"$WORK/facts" | kept_as "$NAME.json.part"
+    book manifest "$WORK" "$MAC" <"$WORK/facts" | kept_as "$NAME.json.part"
     for kind in "$NAME".{database.sql.gz.age,files.tar.gz.age,json}; do
         if [ -e "$BACKUPS/$kind.part" ]; then as "$DEPLOY_USER" mv -f "$BACKUPS/$kind.part" "$BACKUPS/$kind"; fi
     done
@@ -144,7 +144,7 @@ list() {
                 printf 'second %s\n' "$(tr -d '\n' <"$WORK/$name.json")"
             done
         else
-            printf 'unreached %s\n' "$(tail -n 1 "$WORK/words")"
+            printf 'unreached %s\n' "$(place_said "$WORK/words")"
         fi
     fi
     for kind in make copy restore verify; do

@@ -14,22 +14,24 @@ obtain() {
         fi
         say "backup: ${wrong//$'\n'/; }"
     done
-    if [ -z "$PLACE" ]; then refuse "${wrong:-$BACKUPS/$1.json is not there}; nothing was changed; there is no second place: ./itqan backup list has the others"; fi
+    if [ -z "$PLACE" ]; then damaged "${wrong:-$BACKUPS/$1.json is not there}; nothing was changed; there is no second place: ./itqan backup list has the others"; fi
     fetch_backup "$1"
 }
-# fetch_backup NAME: from the second place; what was fetched whole before is not fetched again
+# fetch_backup NAME: from the second place; what was fetched whole before is not fetched again. What is here, root and the deploy
+# user wrote; there, anybody may have who has that account: its manifest has to have our MAC.
 fetch_backup() {
     local file wrong
     FOUND=$STATE/fetched
     install -d -m 700 "$FOUND"
     find "$FOUND" -type f -not -name "$1.*" -delete
-    if [ -e "$FOUND/$1.json" ] && [ -z "$(book check "$FOUND" "$1")" ]; then return; fi
+    if [ -e "$FOUND/$1.json" ] && [ -z "$(book check "$FOUND" "$1" "$MAC")" ]; then return; fi
+    STEP="fetching $1 from the second place ($PLACE_WORDS)"
     say "backup: $1 comes from the second place ($PLACE_WORDS)"
-    if ! place_list >"$WORK/second" 2>"$WORK/words"; then refuse "the second place ($PLACE_WORDS) cannot be reached: $(tail -n 1 "$WORK/words"); nothing was changed"; fi
+    look_there "nothing was changed"
     require_room "$FOUND" "$(awk -v name="$1." 'index($2, name) == 1 {sum += $1} END {print int(sum / 1024) + 51200}' "$WORK/second")" "what comes from the second place"
     awk -v name="$1." 'index($2, name) == 1 && $2 !~ /part$/ {print $2}' "$WORK/second" | while read -r file; do place_get "$file" "$FOUND/$file"; done
-    wrong=$(book check "$FOUND" "$1")
-    if [ -n "$wrong" ]; then refuse "${wrong//$'\n'/; }: the second place ($PLACE_WORDS) has no whole $1 either; nothing was changed"; fi
+    wrong=$(book check "$FOUND" "$1" "$MAC")
+    if [ -n "$wrong" ]; then damaged "${wrong//$'\n'/; }: the second place ($PLACE_WORDS) has no whole $1 either; nothing was changed"; fi
 }
 
 part_file() { printf '%s/%s\n' "$FOUND" "$(book value "$FOUND/$NAME.json" "$1.sealed.file")"; }

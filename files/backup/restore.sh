@@ -1,6 +1,7 @@
 # The way back. All is made beside what is there and compared with the manifest while the site still runs; then maintenance mode,
 # a backup of what is replaced, and renames. What was reached stands in JOURNAL before the step that follows: a run that was
-# killed before maintenance mode has changed nothing, one after it is continued, without keys.
+# killed before maintenance mode has changed nothing, one after it is continued, without keys. Where all is replaced and the
+# site does not answer, another backup may be what helps.
 
 # jot KEY VALUE; jotted KEY
 jot() {
@@ -8,6 +9,12 @@ jot() {
     sync "$JOURNAL"
 }
 jotted() { sed -n "s/^$1 //p" "$JOURNAL" 2>/dev/null | tail -n 1; }
+# begin_journal UNTIL: in one rename, for the restore before may have closed the site already
+begin_journal() {
+    printf '%s\n' "NAME $NAME" "UNTIL $1" "TABLES $(tables_of "${DATABASE}_itqan_new" | wc -l)" 'CLOSED yes' >"$JOURNAL.new"
+    sync "$JOURNAL.new"
+    mv -f "$JOURNAL.new" "$JOURNAL"
+}
 # is_restoring: whether a restore has closed the site and did not get to its end
 is_restoring() { [ -n "$(jotted CLOSED)" ]; }
 
@@ -16,7 +23,7 @@ restore() {
     local until=${2-}
     KIND=restore
     read_keys
-    if is_restoring; then refuse "the restore of $(jotted NAME) did not get to its end: continue it first: ./itqan restore $STACK"; fi
+    if is_restoring && [ -z "$(jotted REPLACED)" ]; then refuse "the restore of $(jotted NAME) did not get to its end: continue it first: ./itqan restore $STACK"; fi
     if [ -e "$UNDO/journal" ]; then refuse "a release did not get to its end: \`sudo itqan-release\` settles it, see docs/releases.md"; fi
     NAME=$1
     obtain "$NAME"
@@ -24,12 +31,9 @@ restore() {
     if [ -n "$until" ]; then require_logs "$until"; fi
     prepare_database "$until"
     prepare_files
-    rm -f "$JOURNAL"
-    jot NAME "$NAME"
-    jot UNTIL "$until"
     release_locked
     if [ -n "$RECIPIENTS" ]; then require_room "$BACKUPS" "$(needed_kilobytes)" "the backup of what is replaced"; fi
-    jot CLOSED yes
+    begin_journal "$until"
     note_result restore begun "$NAME"
     close_site
     change_over
@@ -48,20 +52,20 @@ continue_restore() {
 
 # change_over: from maintenance mode to the end; each step can be repeated
 change_over() {
-    local saved
+    local wanted=$NAME saved=NAME
     if [ -z "$(jotted SAVED)" ]; then
         if [ -n "$RECIPIENTS" ]; then
-            saved=$NAME
-            write_backup "before the restore of $saved"
+            write_backup "before the restore of $wanted"
             say "restore: what is replaced is in $NAME"
-            NAME=$saved
+            saved=$NAME NAME=$wanted
         fi
-        jot SAVED yes
+        jot SAVED "$saved"
     fi
     STEP="replacing the database"
     if [ -z "$(jotted SWAPPED)" ]; then swap_database; fi
     STEP="replacing the files"
     swap_files
+    jot REPLACED yes
     STEP="caches and workers"
     artisan cache:clear
     cache_everything
@@ -159,15 +163,16 @@ dump_objects() {
 }
 
 # swap_database: all tables in one statement. Tables with triggers cannot change their schema, so these go before; views, routines
-# and events of the new database come after. In maintenance mode nobody sees the moment without them.
+# and events of the new database come after. In maintenance mode nobody sees the moment without them. A new database without
+# tables has given them away before a kill, unless it never had any: then only the other half is left to do.
 swap_database() {
     local new=${DATABASE}_itqan_new old=${DATABASE}_itqan_old moves
     say "restore: $STEP"
     drop_objects "$DATABASE"
     drop_objects "$new"
-    if [ -n "$(tables_of "$new")" ]; then
+    if [ -n "$(tables_of "$new")" ] || [ "$(jotted TABLES)" = 0 ]; then moves=$(moves_of "$DATABASE" "$old"; moves_of "$new" "$DATABASE"); fi
+    if [ -n "${moves-}" ]; then
         sql_root -e "CREATE DATABASE IF NOT EXISTS \`$old\`" </dev/null
-        moves=$(moves_of "$DATABASE" "$old"; moves_of "$new" "$DATABASE")
         sql_root <<<"SET foreign_key_checks = 0; RENAME TABLE $(paste -sd , <<<"$moves");"
     fi
     sql_root "$DATABASE" <"$STATE/objects.sql"
@@ -245,11 +250,13 @@ close_site() {
 }
 # open_site: unless the restored data breaks it; then visitors better wait
 open_site() {
+    local status
     STEP="maintenance mode"
     artisan up
     if ! wait_until 15 answers; then
+        status=$(site_answer)
         artisan down --retry=15
-        refuse "the data is that of $NAME, and the site answers $(site_answer): it is in maintenance mode again; see storage/logs/laravel.log, then: ./itqan restore $STACK"
+        refuse "the data is that of $NAME, and the site answers $status: see storage/logs/laravel.log; back to what was before: ./itqan restore $STACK $(jotted SAVED)"
     fi
     say "restore: $STEP off"
 }

@@ -34,6 +34,8 @@ ASKED_FOR = (
     ("dns.provider", "hostinger", "hostingerToken"),
     ("observe", "observer", "observerPrivateKey"),
     ("backup.second.type", "sftp", "backupPrivateKey"),
+    ("backup.second.type", "sftp", "backupMacKey"),
+    ("backup.second.type", "s3", "backupMacKey"),
     ("backup.second.type", "s3", "backupAccessKey"),
     ("backup.second.type", "s3", "backupSecretKey"),
 )

@@ -55,7 +55,8 @@ cd {folder}
 if grep -qxF -- "${{0##*/}}" fatal; then pkill -KILL -f "^bash {folder}/tool"; exit 3; fi
 if grep -qxF -- "${{0##*/}}" broken; then echo "words of ${{0##*/}}" >&2; exit 3; fi
 """
-# `sftp` keeps the second place in the folder `second`, and fails at what it cannot do, as the real one does.
+# `sftp` keeps the second place in the folder `second`, and fails at what it cannot do, as the real one does;
+# it has no extension by which a rename replaces what is there.
 PROGRAMS = {
     "mysqldump": 'echo "mysqldump $*" >>calls; cat dump',
     "mysql": 'case "$*" in\n'
@@ -70,7 +71,7 @@ PROGRAMS = {
         ls) ls -ln "second/${from#-ln }" 2>/dev/null || ls -ln "second/$to" ;;
         put) cp "$from" "second/$to" ;;
         get) cp "second/$from" "$to" ;;
-        rename) mv "second/$from" "second/$to" ;;
+        rename) [ ! -e "second/$to" ] && mv "second/$from" "second/$to" ;;
         rm) rm "second/$from" ;;
     esac || exit 1
 done""",
@@ -89,6 +90,8 @@ class Host:
         (folder / "app/storage/app/tenants/t1/a b").write_text("of a tenant")
         self.write("etc/release.conf", RELEASE_CONF.format(folder=folder))
         self.write("etc/stack", f"stack {OWNER}\n")
+        if second:
+            self.write("etc/backup.mac", "key\n")
         self.write("etc/backup.conf", CONF + (PLACE if second else ""))
         self.write("dump", DUMP)
         self.write("free", "99999999")

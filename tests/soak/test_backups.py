@@ -9,10 +9,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.backups import ODD, TENANTS, Backed, backed_up, docker, on_a_terminal
+from tests.e2e.backups import DATABASE, ODD, TENANTS, Backed, backed_up, docker, on_a_terminal
 from tests.e2e.copy import Copy, itqan, poll
 
+JOURNAL = "/var/lib/itqan/backup/restoring"
 BINLOG = "/etc/mysql/mariadb.conf.d/98-binlog.cnf"
+ROOT = "/var/www/itqan-platform"
+NEW, OLD = f"/var/lib/mysql/{DATABASE}_itqan_new", f"/var/lib/mysql/{DATABASE}_itqan_old"
+# Where a restore can be killed: what is true from then on.
+MOMENTS = {
+    "begun": "pgrep -f '^/bin/bash /usr/local/sbin/itqan-backup restore' >/dev/null",
+    "importing": f"[ -d {NEW} ]",
+    "unpacking": f"compgen -G '{ROOT}/storage/.itqan-restore.*' >/dev/null",
+    "closed": f"grep -qs ^CLOSED {JOURNAL}",
+    "saved": f"grep -qs ^SAVED {JOURNAL}",
+    "moving tables": f"[ -d {OLD} ]",
+    "swapped": f"grep -qs ^SWAPPED {JOURNAL}",
+    "moving files": f"[ -e {TENANTS}.itqan-old ]",
+    "replaced": f"grep -qs ^REPLACED {JOURNAL}",
+    "open again": f"grep -qs ^REPLACED {JOURNAL} && ! [ -e {ROOT}/storage/framework/down ]",
+}
 NOW = "sleep 2; date -u +%Y-%m-%dT%H:%M:%SZ; sleep 2"
 TOOL = "^/bin/bash /usr/local/sbin/itqan-backup"
 
@@ -56,22 +72,56 @@ def test_one_that_is_damaged_is_told(backed: Backed) -> None:
     backed.backup()
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10])
-def test_a_restore_killed_at_any_moment_ends_as_it_was(backed: Backed, seconds: float) -> None:
+def killing(backed: Backed, moment: str, seconds: float) -> subprocess.Popen[str]:
+    """Kills all of a restore so many seconds after a moment, and tells how far it had come."""
+    script = f"""
+        until {MOMENTS[moment]}; do sleep 0.01; done
+        sleep {seconds}
+        at=$(tail -n 1 {JOURNAL} 2>/dev/null || echo 'nothing is noted')
+        first=$(pgrep -of '{TOOL}') || exit 0
+        kill -KILL $(pgrep -s "$(ps -o sid= -p "$first" | tr -d ' ')")
+        echo "killed at: $at" """
+    command = ["docker", "exec", backed.copy.outputs["container"], "timeout", "300", "bash", "-c", script]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_restore_killed_at_any_moment_ends_as_it_was(backed: Backed, moment: str, seconds: float) -> None:
     before = backed.state()
     backed.backup()
     name = backed.newest()
     backed.spoil()
-    kill = f"until pgrep -f '{TOOL} restore'; do sleep 0.02; done; sleep {seconds}; pkill -KILL -f '{TOOL}'"
-    killing = subprocess.Popen(["docker", "exec", backed.copy.outputs["container"], "bash", "-c", kill])
-    backed.restore(name)
-    killing.kill()
-    backed.copy.bash(f"pkill -f 'until [p]grep'; pkill -KILL -f '{TOOL}'", check=False)
-    stopped = backed.copy.bash("grep -s '^CLOSED' /var/lib/itqan/backup/restoring", check=False)
+    killer = killing(backed, moment, seconds)
+    first, _ = backed.restore(name)
+    hit = killer.communicate()[0].strip()
+    print(f"{moment} and {seconds} s: {hit or 'it was at its end'}; it ended with {first}")
+    assert hit or seconds, "nothing was killed"
+    stopped = backed.copy.bash(f"grep -s '^CLOSED' {JOURNAL}", check=False)
     status, said = on_a_terminal("restore", backed.copy.stack, typed="") if stopped else backed.restore(name)
     assert status == 0, said
     assert backed.state() == before
     poll(lambda: backed.copy.get("/up").status == 200, 30, "the site is open")
+
+
+def test_an_empty_database_is_restored_and_what_was_before_comes_back(backed: Backed) -> None:
+    """The site does not answer without tables: then another backup is what helps."""
+    before = backed.state()
+    backed.backup()
+    full = backed.newest()
+    backed.sql(f"DROP DATABASE {DATABASE}; CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4")
+    backed.backup()
+    empty = backed.newest()
+    status, said = backed.restore(full)
+    assert status == 0, said
+    status, said = backed.restore(empty)
+    assert status == 1 and "back to what was before: " in said
+    assert backed.sql("SHOW TABLES") == ""
+    command = said.partition("back to what was before: ")[2].partition(";")[0]
+    status, said = backed.restore(command.split()[-1])
+    assert status == 0, said
+    assert backed.state() == before
+    assert backed.copy.get("/up").status == 200
 
 
 def test_a_moment_between_two_backups(backed: Backed) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from operations.restore import DAMAGED
 from tests.fakes.backup_host import DUMP, OWNER, Host
 from tests.fakes.release_host import needs_root
 
@@ -122,6 +123,15 @@ class TestMake:
         assert done.returncode == 1
         assert "./itqan restore prod" in done.stderr
 
+    def test_who_waits_for_another_run_is_told(self, host: Host) -> None:
+        lock = host.folder / "itqan-backup.lock"
+        with subprocess.Popen(["flock", lock, "sleep", "1"]):
+            while subprocess.run(["flock", "-n", lock, "true"], check=False).returncode == 0:
+                pass
+            done = host.run("make")
+        assert done.returncode == 0
+        assert "another backup or restore runs: waiting for its end" in done.stderr
+
 
 class TestKept:
     def test_the_rule_is_for_its_own_backups_only(self, host: Host) -> None:
@@ -161,7 +171,7 @@ class TestSecondPlace:
         doubled.write("broken", "sftp")
         done = doubled.run("make")
         assert done.returncode == 1
-        assert "cannot be reached: words of sftp; the backup here is whole" in done.stderr
+        assert "cannot be used: words of sftp; the backup here is whole" in done.stderr
         assert doubled.result("make").startswith("ok ")
         assert doubled.result("copy").startswith("failed the second place")
         assert doubled.run("list").stdout.splitlines()[1] == "unreached words of sftp"
@@ -169,6 +179,26 @@ class TestSecondPlace:
         doubled.made()
         assert self.there(doubled) == doubled.names()
         assert doubled.result("copy").startswith("ok ")
+
+    def test_the_reason_is_ssh_s_and_not_that_the_connection_closed(self, doubled: Host) -> None:
+        words = "Permission denied (publickey).\\r\\nConnection closed\\r\\n"
+        doubled.write("bin/sftp", f"#!/bin/bash\nprintf '{words}' >&2\nexit 255\n")
+        done = doubled.run("make")
+        assert "cannot be used: Permission denied (publickey).; Connection closed; the backup" in done.stderr
+        assert doubled.run("list").stdout.splitlines()[1].endswith("(publickey).; Connection closed")
+
+    def test_a_file_that_came_without_its_manifest_is_replaced(self, doubled: Host) -> None:
+        name = doubled.made()
+        (doubled.second / f"{name}.json").unlink()
+        doubled.made()
+        assert self.there(doubled) == doubled.names()
+
+    def test_what_a_cut_connection_left_is_cleared(self, doubled: Host) -> None:
+        doubled.second.mkdir(parents=True)
+        (doubled.second / "backup_20200101T000000Z_0123456789ab.json.part").write_text("half")
+        (doubled.second / "mine.part").write_text("x")
+        doubled.made()
+        assert self.there(doubled) == [*doubled.names(), "mine.part"]
 
     def test_the_rule_counts_there_too(self, doubled: Host) -> None:
         old = [doubled.old(f"202001{day:02}", doubled.second) for day in range(1, 29)]
@@ -197,8 +227,28 @@ class TestSecondPlace:
         self.flip(doubled.second / f"{name}.files.tar.gz.age")
         (doubled.folder / "lib/backup/fetched" / f"{name}.json").unlink()
         done = doubled.run("headers", name)
-        assert done.returncode == 1
+        assert done.returncode == DAMAGED
         assert "has no whole" in done.stderr
+
+    def test_what_somebody_else_put_there_is_refused(self, doubled: Host) -> None:
+        """He knows the public keys, and so can encrypt what he likes and write a manifest that fits it."""
+        name = doubled.made()
+        for path in doubled.backups.iterdir():
+            path.unlink()
+        there = doubled.second / f"{name}.json"
+        forged = {**json.loads(there.read_text()), "reason": "nightly"}
+        for made in (forged, {key: forged[key] for key in forged if key != "mac"}):
+            there.write_text(json.dumps(made))
+            done = doubled.run("headers", name)
+            assert done.returncode == DAMAGED
+            assert "is not authentic: made by somebody else" in done.stderr
+
+    def test_a_disk_too_full_to_look_says_nothing_about_the_backup(self, doubled: Host) -> None:
+        name = doubled.made()
+        doubled.write("free", "10")
+        done = doubled.run("headers", name, "second")
+        assert done.returncode == 1
+        assert "too little free disk space for what comes from the second place" in done.stderr
 
     def flip(self, path: Path) -> None:
         content = bytearray(path.read_bytes())
@@ -221,7 +271,7 @@ class TestRestore:
     def test_what_cannot_be_restored_is_refused(self, host: Host, name: str, stdin: str, says: str) -> None:
         name = name or host.made()
         done = host.run("restore", name, stdin=stdin)
-        assert done.returncode == 1
+        assert done.returncode in (1, DAMAGED)
         assert says in done.stderr
 
     def test_another_servers_backup_is_refused(self, host: Host) -> None:
@@ -236,7 +286,7 @@ class TestRestore:
         host.write("calls", "")
         TestSecondPlace().flip(host.backups / f"{name}.database.sql.gz.age")
         done = host.run("restore", name, stdin=self.KEYS)
-        assert done.returncode == 1
+        assert done.returncode == DAMAGED
         assert "another SHA-256" in done.stderr
         assert "nothing was changed" in done.stderr
         assert (host.folder / "calls").read_text() == ""
@@ -276,6 +326,14 @@ class TestRestore:
             subprocess.run(["bash", "-c", f"bash {host.folder}/tool {words}"], cwd=host.folder, check=True)
         received = sorted(path.name for path in (host.folder / "lib/backup/received").iterdir())
         assert received == host.names()
+
+    def test_another_one_is_taken_only_where_all_of_the_one_before_is_there(self, host: Host) -> None:
+        """Where the site does not answer with what was restored, the backup of before has to be possible."""
+        name = host.made()
+        for reached, says in (("SWAPPED", "continue it first"), ("REPLACED", "no key came")):
+            host.write("lib/backup/restoring", f"NAME x\nCLOSED yes\n{reached} yes\n")
+            done = host.run("restore", name, stdin=self.KEYS if reached == "SWAPPED" else "")
+            assert says in done.stderr
 
     def test_nothing_waits_to_be_continued(self, host: Host) -> None:
         assert host.run("waiting").returncode == 1

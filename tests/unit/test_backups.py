@@ -95,7 +95,10 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         ("second", "missing"),
-        [(SECOND_PLACE, ["backupPrivateKey"]), (STORE, ["backupAccessKey", "backupSecretKey"])],
+        [
+            (SECOND_PLACE, ["backupPrivateKey", "backupMacKey"]),
+            (STORE, ["backupAccessKey", "backupSecretKey", "backupMacKey"]),
+        ],
     )
     def test_a_second_place_needs_its_secrets(
         self, stack: Settle, second: dict[str, Any], missing: list[str]
@@ -173,6 +176,10 @@ class TestListed:
         with pytest.raises(OperationError, match=r"no backup backup_9; type: [.]/itqan backup list prod"):
             found.named("backup_9")
 
+    def test_without_any_one_is_to_be_made(self) -> None:
+        with pytest.raises(OperationError, match=r"h: no backup; type: [.]/itqan backup prod"):
+            parsed("", "prod", "h").named(None)
+
     def test_none_and_a_second_place_out_of_reach(self) -> None:
         found = parsed("unreached timed out", "prod", "h")
         assert found.table().splitlines()[-1] == "the second place was not asked: timed out"
@@ -192,7 +199,8 @@ class TestKey:
         made: list[list[str]] = []
         monkeypatch.setattr("operations.audit.require_file", lambda _: None)
         monkeypatch.setattr(module, "ready_engine", lambda _: None)
-        monkeypatch.setattr(module, "_configured_keys", lambda *_: [BACKUP_KEY])
+        monkeypatch.setattr(module, "_configured", lambda *_: {"backup": {"keys": [BACKUP_KEY]}})
+        monkeypatch.setattr(module, "_store_mac_key", lambda *_: made.append(["MAC"]))
         monkeypatch.setattr(module, "_store_keys", lambda _name, _engine, keys: made.append(keys))
         return made
 
@@ -201,7 +209,7 @@ class TestKey:
         said = make_key("prod", file, Steps())
         public = public_text(identity(file.read_text()))
         assert file.stat().st_mode & 0o777 == 0o600
-        assert stored == [[BACKUP_KEY, public]]
+        assert stored == [[BACKUP_KEY, public], ["MAC"]]
         assert public in said and "AGE-SECRET-KEY" not in said
 
     def test_a_file_that_is_there_stays(self, tmp_path: Path, stored: list[list[str]]) -> None:

@@ -18,6 +18,7 @@ from components.staging import labels
 from components.unit import Unit
 from settings import (
     AUTHORITY,
+    BACKUP_MAC,
     BRANCH_SEED,
     DOCKER_KEY,
     SECRETS,
@@ -124,7 +125,7 @@ def test_secrets_are_the_same_on_every_machine_and_the_copys_own(
     made = [secrets_of(of_branch(branch)) for branch in ("one", "two")]
     assert made[0] == secrets_of(of_branch("one"))
     assert secrets_of(of_branch("one", **{BRANCH_SEED: "b3RoZXI="})) != made[0]
-    for name in (AUTHORITY, DOCKER_KEY, "observerPrivateKey"):
+    for name in (AUTHORITY, DOCKER_KEY, BACKUP_MAC, "observerPrivateKey"):
         assert {each.pop(name) for each in made} == {secrets[name]}
     values = [value for each in made for value in each.values()]
     own = {name for name, secret in SECRETS.items() if secret.generate and "docker" in secret.targets} - {

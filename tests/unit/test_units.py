@@ -120,7 +120,12 @@ def test_every_secret_of_the_server_reaches_it(prod_units: dict[str, Unit], secr
     connection = {"sshPrivateKey", "sshHostPrivateKey", "registrarPrivateKey", "authorityPrivateKey"}
     connection |= {"tsigSecret", "hostingerToken", "observerPrivateKey"}
     connection |= {"branchSeed", "dockerPrivateKey"}  # never leave this machine
-    connection |= {"backupPrivateKey", "backupAccessKey", "backupSecretKey"}  # with a second place only
+    connection |= {
+        "backupMacKey",
+        "backupPrivateKey",
+        "backupAccessKey",
+        "backupSecretKey",
+    }  # with a second place only
     escaped = payloads.replace("\\$", "$")
     assert [name for name, value in secrets.items() if name not in connection and value not in escaped] == []
 
@@ -260,6 +265,7 @@ def test_files_end_in_a_newline_and_say_who_wrote_them(any_units: list[Unit]) ->
         "host/runner",
         "release/tool",
         "backup/known-hosts",
+        "backup/mac",
         "backup/place",
     }
     for unit in any_units:
