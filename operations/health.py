@@ -235,9 +235,10 @@ def drift_of(side: Side, states: Sequence[State]) -> Drift:
     units = [state for state in states if state.unit.name in ours]
     beside = unknown(side.judged, states, side.settings.accepted)
     return Drift(
-        tuple(state.unit.name for state in units if _differs(state)),
+        tuple(state.unit.name for state in units if state.found and _differs(state)),
         sum(len(item.lines) for item in beside),
         len(units),
+        late=sum(not state.found and not state.healthy for state in units),
     )
 
 
