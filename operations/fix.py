@@ -113,6 +113,12 @@ class _Fix:
     # -- the report
 
     def _tell(self, found: Diagnosis) -> None:
+        from components.health import release
+
+        if step := release.died_in(found.seen):
+            self._show(
+                f"  a release did not get to its end, it was in {_plain(step)}: {release.settle(found.seen)}"
+            )
         for finding in (*found.troubles, *found.unread):
             self._show(f"  {_words(finding)}")
         for line in found.told:

@@ -25,6 +25,8 @@ from operations import cli, command, health
 from operations.audit import side_of
 from operations.errors import ConfigurationError, OperationError
 from operations.health import Health
+from operations.hosts import UnseenHost
+from operations.outside import Way
 from operations.pages import health_page
 from operations.steps import Steps
 from settings import Settings
@@ -81,6 +83,7 @@ OUTSIDE = {
     "dns conference.itqanway.com": "192.0.2.7",
 }
 HOPE = "last restore test"
+NO_ANSWER = "error no answer in time"
 RUNNING = "release running\nSTEP step 6, migrate\nBY root from 192.0.2.1"
 DIED = RUNNING.replace("running", "left")
 
@@ -798,7 +801,28 @@ class TestCommand:
         assert self.run(monkeypatch) == command.FAILED
         assert capsys.readouterr().out == ""
         assert self.run(monkeypatch, "--line") == command.FAILED
-        assert capsys.readouterr().out == "UNKNOWN itqan prod: cannot look at x:   is the copy up?\n"
+        assert capsys.readouterr().out == "UNKNOWN itqan prod: cannot look at x:; is the copy up?\n"
+
+    @pytest.mark.parametrize(
+        ("page", "websocket", "told"),
+        [
+            ("200 0.120", "101", "page: 200; WebSocket: 101"),
+            (NO_ANSWER, NO_ANSWER, f"page: {NO_ANSWER}; WebSocket: {NO_ANSWER}"),
+        ],
+    )
+    def test_of_a_host_that_cannot_be_looked_at_the_site_is_told(
+        self, monkeypatch: pytest.MonkeyPatch, prod: Settings, page: str, websocket: str, told: str
+    ) -> None:
+        """Whether the server is gone, or only the way to it."""
+
+        def refuse(*_: object) -> None:
+            raise UnseenHost("cannot look at x")
+
+        asked = {"page": lambda: page, "websocket": lambda: websocket}
+        monkeypatch.setattr("operations.outside.questions", lambda *_: asked)
+        monkeypatch.setattr(health, "look", refuse)
+        with pytest.raises(UnseenHost, match=f"cannot look at x\n  the site, asked from here: {told}$"):
+            health.see(prod, Way("192.0.2.1", 443, None))
 
     def test_one_form_at_a_time(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
