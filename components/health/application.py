@@ -9,7 +9,7 @@ from functools import partial
 from settings import Program, Settings
 
 from . import limits, release
-from .model import ORDER, Check, Seen, State, Unreadable, Verdict, graded, lasted, runbook
+from .model import LATE, ORDER, Check, Seen, State, Unreadable, Verdict, graded, lasted, runbook
 
 PROBE = "health/application"
 GROUP = "application"
@@ -52,6 +52,8 @@ def _artisan(seen: Seen, command: str) -> str:
 
 def _started(seen: Seen) -> None:
     """Raises Unreadable when the application does not start: `artisan about` says why."""
+    if not seen.rows(PROBE):
+        raise Unreadable(LATE)
     if ["start", "ok"] not in [row[:2] for row in seen.rows(PROBE)]:
         raise Unreadable("the application does not start", runbook(seen, "errors-500"))
 

@@ -215,6 +215,7 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     ("database", "application", "start ok 10 8.4", BAD, "no answer", "prod database"),
     ("database", "application", line("database ok 2\n", ""), UNKNOWN, "does not say", "audit"),
     ("database", "application", "start failed x", UNKNOWN, "does not start", "prod errors-500"),
+    ("database", "application", "", UNKNOWN, "did not answer in time", "audit"),
     (
         "redis",
         "application",
