@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -369,7 +371,10 @@ def network_reason(error: Exception) -> str:
         return "the name cannot be resolved"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused: does sshd run on that port?"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    # asyncio's, of one address or of several; with the number they become words
+    numbers = re.findall(r"\[Errno (\d+)\] Connect call failed", str(error))
+    return "; ".join(dict.fromkeys(os.strerror(int(number)) for number in numbers)) or words
 
 
 def _bytes(output: str | bytes | None) -> bytes:

@@ -139,6 +139,5 @@ def look(sides: Sequence[tuple[Side, list[Unit]]], limit: int | None = None) -> 
     try:
         return hosts.look([(side.endpoint, units) for side, units in sides], limit)
     except hosts.UnseenHost as error:
-        copies = [side.settings.stack for side, _ in sides if side.settings.target == "docker"]
-        hint = "".join(f"\n  is the copy up? ./itqan up --stack {name}" for name in copies)
-        raise hosts.UnseenHost(f"{error}{hint}") from None
+        hints = "".join(hosts.copy_hint(side.settings) for side, _ in sides)
+        raise hosts.UnseenHost(f"{error}{hints}") from None

@@ -34,6 +34,7 @@ DONE = "/run/itqan-fix"
 # Seconds between two looks while a step has not shown yet.
 PERIOD = 0.3
 TOLD = 200  # letters of a finding
+GOES_ON = "what has begun goes on to its end on the host; typed again, the runbook looks anew"
 
 Say = Callable[[str], None]
 
@@ -84,10 +85,14 @@ class _Fix:
         self._show(f"itqan {stack}, {name} (document: {self._book.section}), {sight.side.host}")
         self._tell(found)
         if found.cured:
+            self._tell_beside(sight)
             self._show("nothing is wrong; nothing was done")
             return Outcome(found=False, cured=True)
         if found.elsewhere:
             self._tell_elsewhere(found, "nothing was done; first")
+            return Outcome(found=True, cured=False)
+        if found.release:
+            self._tell_release(found, "nothing was done")
             return Outcome(found=True, cured=False)
         if not found.troubles:
             self._show("nothing that could be judged is wrong; nothing was done")
@@ -108,6 +113,12 @@ class _Fix:
     # -- the report
 
     def _tell(self, found: Diagnosis) -> None:
+        from components.health import release
+
+        if step := release.died_in(found.seen):
+            self._show(
+                f"  a release did not get to its end, it was in {_plain(step)}: {release.settle(found.seen)}"
+            )
         for finding in (*found.troubles, *found.unread):
             self._show(f"  {_words(finding)}")
         for line in found.told:
@@ -117,6 +128,24 @@ class _Fix:
         name, finding = next(iter(found.elsewhere.items()))
         self._show(f"the cause lies elsewhere: {_words(finding)}")
         self._show(f"{then}: ./itqan fix {self._settings.stack} {name}")
+
+    def _tell_release(self, found: Diagnosis, then: str) -> None:
+        self._show(f"a release is under way: {_plain(found.release)}")
+        end = f"./itqan logs {self._settings.stack} release -f"
+        self._show(f"{then}: it may be all that is wrong; type it again after its end: {end}")
+
+    def _tell_beside(self, sight: Sight) -> None:
+        """What health finds bad, too, and has another runbook: two things can be broken at once."""
+        from components.health import checks, judged
+
+        others: dict[str, list[str]] = {}
+        for result in judged(checks(self._settings, sight.seen.platform), sight.seen):
+            line = result.verdict.help.partition(";")[0]
+            if result.verdict.state == "bad" and line.startswith("./itqan fix "):
+                others.setdefault(line, []).append(result.name)
+        others.pop(f"./itqan fix {self._settings.stack} {self._book.name}", None)
+        for line, names in others.items():
+            self._show(f"bad beside it: {', '.join(names)}: {line}")
 
     def _tell_plan(self, steps: Sequence[Step], found: Diagnosis) -> None:
         self._show("plan, until it is cured:" if steps else "no step of the runbook can help")
@@ -138,6 +167,8 @@ class _Fix:
         """Step after step, each looked at; what a step has changed decides whether the next one can help."""
         number = 0
         for step in self._book.steps:
+            if found.release:
+                break
             if not self._can_help(step, found):
                 continue
             number += 1
@@ -145,6 +176,7 @@ class _Fix:
             done = self._do(sight, step, found)
             sight, found = self._look_until_it_shows(step if done else None)
             if found.cured:
+                self._tell_beside(sight)
                 self._show(f"cured by step {number}: {step.words}")
                 return Outcome(found=True, cured=True)
             self._steps.say(
@@ -154,6 +186,8 @@ class _Fix:
         self._tell(found)
         if found.elsewhere:
             self._tell_elsewhere(found, "next")
+        if found.release:
+            self._tell_release(found, "stopped")
         self._tell_person(found)
         return Outcome(found=True, cured=False)
 
@@ -191,7 +225,10 @@ class _Fix:
         try:
             return asyncio.run(perform(side.endpoint, unit, side.settings.owner, self._heard))
         except Unreachable as error:
-            raise OperationError(str(error)) from None
+            raise OperationError(f"{error}\n  {GOES_ON}") from None
+        except KeyboardInterrupt:
+            self._steps.say(f"  {GOES_ON}")
+            raise
 
     def _heard(self, line: str) -> None:
         if line.strip():

@@ -8,13 +8,14 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from .audit import MODULES, look, read_settings, side_of
 from .errors import OperationError
+from .hosts import UnseenHost
 from .machine import ready_engine
 from .steps import Steps
 from .table import grouped
@@ -195,7 +196,10 @@ def see(settings: Settings, way: Way, further: Sequence[Unit] = (), *, busy: boo
     side = side_of(settings, ANY_COMMIT)
     asked = [*probes(settings, platform, tenant, limit), *further]
     began = time.time()
-    [states] = look([(side, [*side.looked, *asked])], limit)
+    try:
+        [states] = look([(side, [*side.looked, *asked])], limit)
+    except UnseenHost as error:
+        raise UnseenHost(f"{error}\n  {_from_here(answers.until(started + outside))}") from None
     ended = time.time()
     names = {unit.name for unit in asked}
     seen = Seen(
@@ -209,6 +213,16 @@ def see(settings: Settings, way: Way, further: Sequence[Unit] = (), *, busy: boo
         drift=drift_of(side, states),
     )
     return Sight(side, states, seen, time.monotonic() - started)
+
+
+def _from_here(answers: Mapping[str, str]) -> str:
+    """What visitors have of a site whose host cannot be looked at: it may be the way there that is broken."""
+    from components.health import site
+    from components.health.model import FAILED
+
+    page, websocket = answers[site.PAGE], answers[site.WEBSOCKET]
+    status = page if page.startswith(FAILED) else page.split()[0]
+    return f"the site, asked from here: page: {status}; WebSocket: {websocket}"
 
 
 def look_at(settings: Settings, way: Way) -> Health:
@@ -235,9 +249,10 @@ def drift_of(side: Side, states: Sequence[State]) -> Drift:
     units = [state for state in states if state.unit.name in ours]
     beside = unknown(side.judged, states, side.settings.accepted)
     return Drift(
-        tuple(state.unit.name for state in units if _differs(state)),
+        tuple(state.unit.name for state in units if state.found and _differs(state)),
         sum(len(item.lines) for item in beside),
         len(units),
+        late=sum(not state.found and not state.healthy for state in units),
     )
 
 
@@ -287,4 +302,5 @@ def _fresh(stream: TextIO) -> None:
 
 def unmade_line(name: str, error: OperationError) -> str:
     """What a monitoring system is told when the checks themselves could not be made."""
-    return _plain(f"UNKNOWN itqan {name}: {error}")
+    words = "; ".join(line.strip() for line in str(error).splitlines())
+    return _plain(f"UNKNOWN itqan {name}: {words}")

@@ -11,10 +11,16 @@ from .errors import OperationError
 if TYPE_CHECKING:
     from components.observation import Endpoint, State
     from components.unit import Unit
+    from settings import Settings
 
 
 class UnseenHost(OperationError):
     """A host could not be looked at."""
+
+
+def copy_hint(settings: Settings) -> str:
+    """A further line for a copy that is out of reach: it may be down; nothing for a server."""
+    return f"\n  is the copy up? ./itqan up --stack {settings.stack}" if settings.target == "docker" else ""
 
 
 def look(hosts: Sequence[tuple[Endpoint, list[Unit]]], limit: int | None = None) -> list[list[State]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 from .audit import read_settings
 from .errors import ConfigurationError, OperationError
 from .harmless import harmless, has_colours
+from .hosts import copy_hint
 from .machine import ready_engine
 from .steps import Steps
 
@@ -148,7 +149,7 @@ def _listen(settings: Settings, chosen: Sequence[Source], asked: Question, print
     except UnreadableKey as error:
         raise ConfigurationError(str(error)) from None
     except Unreachable as error:
-        raise OperationError(str(error)) from None
+        raise OperationError(f"{error}{copy_hint(settings)}") from None
     except BrokenPipeError:
         # whoever read our output has read enough; nothing more may be written to it, not even at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,8 +8,8 @@ from functools import partial
 
 from settings import Program, Settings
 
-from . import limits
-from .model import ORDER, Check, Seen, State, Unreadable, Verdict, graded, lasted, runbook
+from . import limits, release
+from .model import LATE, ORDER, Check, Seen, State, Unreadable, Verdict, graded, lasted, runbook
 
 PROBE = "health/application"
 GROUP = "application"
@@ -52,8 +52,10 @@ def _artisan(seen: Seen, command: str) -> str:
 
 def _started(seen: Seen) -> None:
     """Raises Unreadable when the application does not start: `artisan about` says why."""
+    if not seen.rows(PROBE):
+        raise Unreadable(LATE)
     if ["start", "ok"] not in [row[:2] for row in seen.rows(PROBE)]:
-        raise Unreadable("the application does not start")
+        raise Unreadable("the application does not start", runbook(seen, "errors-500"))
 
 
 def about(seen: Seen) -> Verdict:
@@ -68,7 +70,7 @@ def about(seen: Seen) -> Verdict:
     limit = "debug off, no maintenance"
     words = f"Laravel {start[1]}, PHP {start[2]}, {' '.join(seen.words(PROBE, 'environment'))}"
     if seen.words(PROBE, "maintenance") == ["on"]:
-        return Verdict("bad", f"{words}, maintenance: visitors get 503", limit, _artisan(seen, "up"))
+        return _closed(seen, words, limit)
     if seen.words(PROBE, "debug") == ["on"]:
         fix = f"./itqan audit {seen.settings.stack}"
         return Verdict("bad", f"{words}, debug on: error pages show variables", limit, fix)
@@ -78,6 +80,17 @@ def about(seen: Seen) -> Verdict:
     if seen.words(PROBE, "cached") != ["config", "routes"]:
         return Verdict("warn", f"{words}, configuration or routes not cached", "both cached", line)
     return Verdict("good", words, limit, line)
+
+
+def _closed(seen: Seen, words: str, limit: str) -> Verdict:
+    """Maintenance, by whose doing: to open the site in the midst of a release would show half of it."""
+    if found := release.under_way(seen):
+        line = f"its end: ./itqan logs {seen.settings.stack} release -f"
+        return Verdict("warn", f"{words}, maintenance while a release is under way: {found}", limit, line)
+    if step := release.died_in(seen):
+        why = f"{words}, maintenance: visitors get 503; a release did not get to its end, it was in {step}"
+        return Verdict("bad", why, limit, release.settle(seen))
+    return Verdict("bad", f"{words}, maintenance: visitors get 503", limit, _artisan(seen, "up"))
 
 
 def answers(what: str, seen: Seen) -> Verdict:

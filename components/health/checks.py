@@ -10,11 +10,13 @@ from ..platform import Platform
 from ..render import text
 from ..supervisor import programs
 from ..unit import Unit
-from . import application, backups, host, limits, services, site
+from . import application, backups, host, limits, release, services, site
 from .model import Check, Result, Seen, Unreadable, Verdict
 
 # Nobody can ask for more than the document's own commands where a check has no answer at all.
 SEE_FOR_YOURSELF = "./itqan audit"
+# Below the application, what may be a file system of its own.
+MOUNTED = ("storage", "storage/app", "storage/logs")
 
 
 def checks(settings: Settings, platform: Platform) -> list[Check]:
@@ -43,6 +45,7 @@ def probes(settings: Settings, platform: Platform, tenant: str, seconds: int = l
     folders = [
         "/",
         application_path,
+        *(f"{application_path}/{folder}" for folder in MOUNTED),
         settings.application.backups,
         "/var/lib/mysql",
         "/var/lib/redis",
@@ -60,6 +63,7 @@ def probes(settings: Settings, platform: Platform, tenant: str, seconds: int = l
         host.MACHINE: (),
         host.UPDATES: (),
         backups.PROBE: (settings.application.backups,),
+        release.PROBE: (application_path,),
     }
     made = [Unit(name, _probe(name, words), expect="", apply="") for name, words in asked.items()]
     words = (str(seconds - 1), php, web_user, application_path, *application.arguments(settings))
@@ -85,7 +89,7 @@ def _verdict(check: Check, seen: Seen) -> Verdict:
     try:
         return check.judge(seen)
     except Unreadable as error:
-        return Verdict("unknown", str(error), help=f"{SEE_FOR_YOURSELF} {seen.settings.stack}")
+        return Verdict("unknown", str(error), help=error.help or f"{SEE_FOR_YOURSELF} {seen.settings.stack}")
     except (ValueError, IndexError):
         return Verdict(
             "unknown", "the answer cannot be read", help=f"{SEE_FOR_YOURSELF} {seen.settings.stack}"

@@ -132,9 +132,11 @@ def units(seen: Seen) -> Verdict:
     more = f" and {len(drift.units) - SHOWN} more" if len(drift.units) > SHOWN else ""
     names = f": {', '.join(drift.units[:SHOWN])}{more}" if drift.units else ""
     others = f", {drift.unknown} not of this stack" if drift.unknown else ""
+    late = f", {drift.late} not looked at in time" if drift.late else ""
+    unread: State = "unknown" if drift.late else "good"
     return Verdict(
-        "warn" if drift.units or drift.unknown else "good",
-        f"{len(drift.units) or 'none'} of {drift.of} drifted{names}{others}",
+        "warn" if drift.units or drift.unknown else unread,
+        f"{len(drift.units) or 'none'} of {drift.of} drifted{names}{others}{late}",
         "0",
         f"./itqan audit {seen.settings.stack}",
     )

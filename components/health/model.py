@@ -15,10 +15,18 @@ State = Literal["good", "warn", "bad", "unknown", "skipped"]
 # The worst first; `unknown` is no good news either.
 ORDER: tuple[State, ...] = ("bad", "unknown", "warn", "good", "skipped")
 FAILED = "error"  # how an answer from outside begins that did not come
+LATE = "the host did not answer in time"  # a probe says something of whatever it finds
 
 
 class Unreadable(Exception):
-    """What a probe printed does not answer the question; the message says what is missing."""
+    """What a probe printed does not answer the question; the message says what is missing.
+
+    help  the command that helps, where there is a better one than to look
+    """
+
+    def __init__(self, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.help = help
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Drift:
-    """What differs from the settings: names of units, and how many things nothing accounts for."""
+    """What differs from the settings: names of units, and how many things nothing accounts for.
+
+    late  how many of the units were not looked at in time
+    """
 
     units: tuple[str, ...] = ()
     unknown: int = 0
     of: int = 0
+    late: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,8 @@ class Seen:
         for words in self.rows(probe):
             if words[: len(first)] == list(first):
                 return words[len(first) :]
+        if not self.host.get(probe, "").strip():
+            raise Unreadable(LATE)
         raise Unreadable(f"the host does not say: {' '.join(first)}")
 
     def rows(self, probe: str) -> list[list[str]]:

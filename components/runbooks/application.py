@@ -17,6 +17,7 @@ from .host import (
     TOOL,
     application_words,
     artisan,
+    ends_maintenance,
     in_maintenance,
     is_bad,
     look,
@@ -55,6 +56,7 @@ def errors(settings: Settings, platform: Platform) -> Runbook:
         ],
         looks=[look(LOG, settings.application.path)],
         rests_on=("disk", "permissions", "nginx", "php", "database", "redis"),
+        waits=True,
         tells=_log,
         person=partial(_errors_person, settings),
     )
@@ -98,11 +100,7 @@ def _log(seen: Seen) -> list[str]:
 
 def _errors_person(settings: Settings, seen: Seen) -> Sequence[str]:
     if in_maintenance(seen):
-        return [
-            "maintenance mode is ended by who began it; a release that died is ended by the next one:",
-            f"  ./itqan releases {seen.settings.stack}",
-            f"  {artisan(settings, 'up')}",
-        ]
+        return ends_maintenance(settings, seen)
     databases = [
         f"the {what} refuses the application: {runbook(seen, what)}"
         for what in ("database", "redis")
@@ -141,6 +139,7 @@ def permissions(settings: Settings) -> Runbook:
         ],
         looks=[look(WRITABLE, root, settings.server.web_user, logs, *writable.paths)],
         rests_on=("disk",),
+        waits=True,
         person=lambda _: [f"sudo -u {settings.server.web_user} find {paths} -not -writable -ls"],
     )
 

@@ -120,7 +120,7 @@ def _has(kind: str, seen: Seen) -> bool:
 def _sizes(seen: Seen) -> list[str]:
     words = {**{kind: what for kind, (what, _) in KINDS.items()}, "journal": "the journal"}
     return [
-        f"{words[kind]}: {size(count)} in {files} files"
+        f"{words[kind]}: {size(count)} in {files} {'file' if files == 1 else 'files'}"
         for kind, _, count, files in sorted(_garbage(seen), key=lambda found: -found[2])
     ]
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from settings import Settings
 
-from ..health import Check, Seen, Verdict, application
+from ..health import Check, Seen, Verdict, application, release
 from ..health.checks import judged_as
 from ..render import text
 from ..unit import Unit, call
@@ -83,6 +83,16 @@ def resume(check: Symptom, pattern: str) -> Step:
 def in_maintenance(seen: Seen) -> bool:
     """Whether somebody, or a release, has closed the application."""
     return ["maintenance", "on"] in seen.rows(application.PROBE)
+
+
+def ends_maintenance(settings: Settings, seen: Seen) -> list[str]:
+    """Who ends it: a release that died would be open to visitors, half of it."""
+    if step := release.died_in(seen):
+        return [
+            f"a release did not get to its end, it was in {step}; the next one takes it back or finishes it:",
+            f"  {release.settle(seen)}",
+        ]
+    return ["maintenance mode is ended by who began it:", f"  {artisan(settings, 'up')}"]
 
 
 def starts() -> Symptom:

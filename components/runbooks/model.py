@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..health import Check, Seen, Verdict
+from ..health import Check, Seen, Verdict, release
 from ..health.model import State, Unreadable
+from ..ledger import differing_words
 from ..observation import State as UnitState
 from ..unit import Unit
 
@@ -80,6 +81,7 @@ class Runbook:
     steps     in their order, the least intrusive first where the document leaves that open
     looks     what the host is asked beyond health's probes; nothing is expected of it
     rests_on  runbooks of what this rests on: with trouble there, no step here can help
+    waits     whether a release makes such trouble while it is under way, and the steps would be in its way
     tells     what was found beyond the verdicts
     person    what is left for a person, when no step has helped
     """
@@ -91,6 +93,7 @@ class Runbook:
     units: Sequence[str] = ()
     looks: Sequence[Unit] = ()
     rests_on: Sequence[str] = ()
+    waits: bool = False
     tells: Tell = nothing
     person: Tell = nothing
 
@@ -118,6 +121,7 @@ class Diagnosis:
     elsewhere  names of runbooks that have to come first, with why
     told       further lines
     differing  names of units of the steps that are not as expected
+    release    of a release that is under way, and whose end comes first: what is known; else empty
     """
 
     seen: Seen
@@ -126,6 +130,7 @@ class Diagnosis:
     elsewhere: Mapping[str, Finding] = field(default_factory=dict)
     told: Sequence[str] = ()
     differing: frozenset[str] = frozenset()
+    release: str = ""
 
     @property
     def cured(self) -> bool:
@@ -158,7 +163,8 @@ def diagnosis(
         if verdict.state == "unknown" and "unknown" not in symptom.troubles
     ]
     elsewhere = {other: found for other in book.rests_on if (found := _explains(books[other], seen))}
-    return Diagnosis(seen, troubles, unread, elsewhere, tuple(book.tells(seen)), differing)
+    running = release.under_way(seen) if book.waits else ""
+    return Diagnosis(seen, troubles, unread, elsewhere, tuple(book.tells(seen)), differing, running)
 
 
 def _explains(book: Runbook, seen: Seen) -> Finding | None:
@@ -182,7 +188,7 @@ def _is_late(states: Mapping[str, UnitState], unit: str) -> bool:
 
 
 def _drift(state: UnitState) -> Finding:
-    expected, found = state.difference
+    expected, found = differing_words(state)
     return Finding(state.unit.name, "differs", f"expected {expected}; found {found}")
 
 

@@ -17,6 +17,7 @@ from .host import (
     GROUP,
     STOPPED,
     artisan,
+    ends_maintenance,
     in_maintenance,
     is_bad,
     look,
@@ -94,9 +95,10 @@ def queue(settings: Settings, platform: Platform, *, retry: bool) -> Runbook:
         ],
         looks=[look(STOPPED)],
         rests_on=("disk", "redis", "errors-500"),
+        waits=True,
         tells=partial(_failed, settings),
         person=lambda seen: [
-            *([f"maintenance mode stops workers: {artisan(settings, 'up')}"] if in_maintenance(seen) else []),
+            *(ends_maintenance(settings, seen) if in_maintenance(seen) else []),
             "workers run and yet jobs wait: they are slow or many; more processes: itqan:programs",
             *(f"sudo tail -n 50 {settings.application.path}/{worker.log}" for worker in workers),
         ],
@@ -168,6 +170,7 @@ def websocket(settings: Settings, platform: Platform) -> Runbook:
         ],
         looks=[look(STOPPED), look(REVERB, ports[0] if ports else 8080)],
         rests_on=("disk", "nginx", "certificate", "errors-500"),
+        waits=True,
         tells=_listens,
         person=lambda _: [
             *(f"sudo tail -n 50 {settings.application.path}/{program.log}" for program in programs),

@@ -1,6 +1,6 @@
 # ROOT HOME BACKUPS: the file systems of what runs and of what can be removed, and their device numbers; the size and number of
 # the latter by kind and device; sizes of what only a person may judge, and of files that are deleted and still open
-places=(/ "$1" "$3" "$2" /var/lib/mysql /var/lib/redis /var/log /var/cache/apt/archives /tmp /var/tmp)
+places=(/ "$1" "$1"/storage{,/app,/logs} "$3" "$2" /var/lib/mysql /var/lib/redis /var/log /var/cache/apt/archives /tmp /var/tmp)
 df --output=target,size,avail,itotal,iavail -B1 -- "${places[@]}" 2>/dev/null | tail -n +2 | LC_ALL=C sort -u | sed 's/^/filesystem /'
 df --output=target -- "${places[@]}" 2>/dev/null | tail -n +2 | LC_ALL=C sort -u | xargs -r stat -c 'device %d %n'
 {

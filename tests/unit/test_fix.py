@@ -29,7 +29,7 @@ from operations.fix import Outcome
 from operations.health import Sight
 from operations.steps import Silent
 from settings import Settings
-from tests.unit.test_health import HOST, NOW, OUTSIDE, QUEUE, line, seen_of
+from tests.unit.test_health import DIED, HOST, NOW, OUTSIDE, QUEUE, RUNNING, line, seen_of
 
 GIGABYTE = 10**9
 ROOT = "/var/www/itqan-platform"
@@ -591,6 +591,73 @@ class TestTheLoop:
         assert world.fix("nginx") == Outcome(found=True, cured=False)
         assert world.lines[-1] == "nothing that could be judged is wrong; nothing was done"
 
+    @pytest.mark.parametrize("name", ["errors-500", "queue", "websocket", "permissions"])
+    def test_nothing_is_done_while_a_release_is_under_way(self, world: World, name: str) -> None:
+        """What it makes new is what a runbook takes for broken; opened now, visitors would see half of it."""
+        closed = {"health/application": line("maintenance off", "maintenance on"), "health/release": RUNNING}
+        drift = {"websocket": "supervisor/reverb", "permissions": "release/permissions"}.get(name)
+        world.sights = [(closed, (drift,) if drift else ())]
+        assert world.fix(name) == Outcome(found=True, cured=False)
+        assert "a release is under way: step 6, migrate, begun by root from 192.0.2.1" in world.lines
+        assert world.lines[-1].endswith("./itqan logs prod release -f")
+        assert not any("artisan up" in line for line in world.lines)
+        assert world.done == []
+
+    def test_a_release_that_begins_meanwhile_stops_it(self, world: World) -> None:
+        closed = {"health/application": line("maintenance off", "maintenance on"), "health/release": RUNNING}
+        world.sights = [({}, ("release/permissions",)), (closed, ("release/permissions",))]
+        assert world.fix("permissions") == Outcome(found=True, cured=False)
+        assert len(world.done) == 1
+        assert "stopped: it may be all that is wrong" in "\n".join(world.lines)
+
+    def test_what_holds_a_release_up_is_repaired_all_the_same(self, world: World) -> None:
+        world.sights = [({"served": NO_ANSWER, "health/release": RUNNING}, ()), HEALTHY]
+        assert world.fix("nginx").cured
+
+    @pytest.mark.parametrize("name", ["errors-500", "queue"])
+    def test_a_release_that_died_is_settled_by_the_next_one(self, world: World, name: str) -> None:
+        closed = {"health/application": line("maintenance off", "maintenance on"), "health/release": DIED}
+        world.sights = [(closed, ())]
+        assert world.fix(name) == Outcome(found=True, cured=False)
+        step = "  a release did not get to its end, it was in step 6, migrate: ./itqan up --stack prod"
+        assert {step, "    ./itqan up --stack prod"} <= set(world.lines)
+        assert not any("artisan up" in line for line in world.lines)
+
+    def test_what_else_is_broken_is_told_with_its_runbook(self, world: World) -> None:
+        waiting = {"health/fpm": "waiting 4\nconnections 5", "page": NO_ANSWER}
+        world.sights = [({"served": NO_ANSWER}, ()), (waiting, ())]
+        assert world.fix("nginx").cured
+        assert world.lines[-2] == "bad beside it: PHP-FPM's processes, page: ./itqan fix prod php"
+        world.sights, world.lines = [(waiting, ())], []
+        assert world.fix("nginx") == Outcome(found=False, cured=True)
+        assert world.lines[-2:] == [
+            "bad beside it: PHP-FPM's processes, page: ./itqan fix prod php",
+            "nothing is wrong; nothing was done",
+        ]
+
+    def test_who_interrupts_it_is_told_what_goes_on(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def interrupted(*_: object) -> bool:
+            raise KeyboardInterrupt
+
+        said: list[str] = []
+        monkeypatch.setattr("components.observation.perform", interrupted)
+        monkeypatch.setattr(Silent, "say", lambda _, words: said.append(words))
+        world.sights = [SILENT]
+        with pytest.raises(KeyboardInterrupt):
+            world.fix("nginx")
+        assert said[-1].strip() == module.GOES_ON
+
+    def test_a_difference_is_told_without_what_both_sides_share(self, prod: Settings) -> None:
+        """Digests and paths would fill the line before it comes to what was found."""
+        site = next(unit for unit in side_of(prod, "0" * 40).units if unit.name == "nginx/site")
+        first, rest = site.expect.split("\n", 1)
+        found = f"{first.rsplit(' ', 1)[0]} sha256:0\n{rest}"
+        states = {**states_of(prod), "nginx/site": UnitState(site, found)}
+        [finding] = diagnosis(books_of(prod), "nginx", changed(prod, {}), states).troubles
+        assert finding.words.endswith("; found sha256:0")
+
     def test_a_runner_of_another_version_is_brought_first(self, world: World) -> None:
         world.sights = [({"served": NO_ANSWER}, ("host/runner",)), SILENT, HEALTHY]
         assert world.fix("nginx").cured
@@ -607,7 +674,7 @@ class TestTheLoop:
 
         monkeypatch.setattr("components.observation.perform", gone)
         world.sights = [SILENT]
-        with pytest.raises(OperationError, match="cannot look at it"):
+        with pytest.raises(OperationError, match="cannot look at it\n  what has begun goes on"):
             world.fix("nginx")
 
     def test_what_the_host_says_cannot_drive_a_terminal(self, world: World) -> None:

@@ -19,11 +19,14 @@ from components.health.application import queues
 from components.health.model import graded
 from components.observation import State, parse, script
 from components.platform import load_platform
+from components.render import probe_library, text
 from components.unit import Unit
 from operations import cli, command, health
 from operations.audit import side_of
 from operations.errors import ConfigurationError, OperationError
 from operations.health import Health
+from operations.hosts import UnseenHost
+from operations.outside import Way
 from operations.pages import health_page
 from operations.steps import Steps
 from settings import Settings
@@ -67,6 +70,7 @@ HOST = {
     f"result make {NOW - 8 * 3600} ok backup_1\nresult copy {NOW - 8 * 3600} ok backup_1\n"
     f"result verify {NOW - DAY} ok backup_1: 5 rows in 2 tables",
     "health/application": APPLICATION,
+    "health/release": "release none",
 }
 OUTSIDE = {
     "page": "200 0.120",
@@ -79,6 +83,9 @@ OUTSIDE = {
     "dns conference.itqanway.com": "192.0.2.7",
 }
 HOPE = "last restore test"
+NO_ANSWER = "error no answer in time"
+RUNNING = "release running\nSTEP step 6, migrate\nBY root from 192.0.2.1"
+DIED = RUNNING.replace("running", "left")
 
 
 def seen_of(settings: Settings, host: dict[str, str], outside: dict[str, str]) -> Seen:
@@ -133,7 +140,8 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     ("nginx", "services", "service nginx enabled failed", BAD, "failed", "prod nginx"),
     ("nginx", "services", "service nginx disabled active", WARN, "disabled", "systemctl enable nginx"),
     ("nginx", "services", "service nginx absent", BAD, "absent", "prod nginx"),
-    ("nginx", "services", "", UNKNOWN, "does not say", "audit prod"),
+    ("nginx", "services", "", UNKNOWN, "did not answer in time", "audit prod"),
+    ("nginx", "services", "service cron enabled active", UNKNOWN, "does not say", "audit prod"),
     (
         "itqan-worker",
         "programs",
@@ -153,7 +161,7 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     ),
     ("itqan-worker", "programs", "program itqan-worker", BAD, "not known", "prod queue"),
     ("itqan-worker", "programs", "program itqan-worker RUNNING", UNKNOWN, "cannot be read", "audit"),
-    ("itqan-worker", "programs", "", UNKNOWN, "does not say", "audit"),
+    ("itqan-worker", "programs", "", UNKNOWN, "did not answer in time", "audit"),
     ("scheduler", "scheduler", f"now {NOW:.0f}\nran {NOW - 121:.0f}", BAD, "121 s ago", "restart cron"),
     ("scheduler", "scheduler", f"now {NOW:.0f}\nran never", BAD, "not started", "restart cron"),
     ("scheduler", "scheduler", "now x\nran y", UNKNOWN, "no number", "audit"),
@@ -206,7 +214,8 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     ),
     ("database", "application", "start ok 10 8.4", BAD, "no answer", "prod database"),
     ("database", "application", line("database ok 2\n", ""), UNKNOWN, "does not say", "audit"),
-    ("database", "application", "start failed x", UNKNOWN, "does not start", "audit"),
+    ("database", "application", "start failed x", UNKNOWN, "does not start", "prod errors-500"),
+    ("database", "application", "", UNKNOWN, "did not answer in time", "audit"),
     (
         "redis",
         "application",
@@ -310,7 +319,7 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
         "no lineage itqanway.com-0001",
         "prod certificate",
     ),
-    ("certificate", "certificate", "", UNKNOWN, "does not say", "audit"),
+    ("certificate", "certificate", "", UNKNOWN, "did not answer in time", "audit"),
     (
         "certificate as served",
         "certificate",
@@ -319,11 +328,11 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
         "another one",
         "prod certificate",
     ),
-    ("certificate as served", "certificate", "", UNKNOWN, "does not say", "audit"),
+    ("certificate as served", "certificate", "", UNKNOWN, "did not answer in time", "audit"),
     ("apex from inside", "names", "name itqanway.com 192.0.2.9", BAD, "192.0.2.9", "dig itqanway.com"),
     ("apex from inside", "names", "name itqanway.com error no answer", BAD, "no answer", "dig"),
     ("apex from inside", "names", "name itqanway.com", BAD, "no address", "dig"),
-    ("apex from inside", "names", "", UNKNOWN, "does not say", "audit"),
+    ("apex from inside", "names", "", UNKNOWN, "did not answer in time", "audit"),
     (
         "conference from inside",
         "names",
@@ -361,7 +370,7 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     ("load", "machine", "load 1", UNKNOWN, "no load", "audit"),
     ("clock", "machine", machine(clock=f"{NOW + 6:.1f}"), WARN, "5.7 s ahead of", "set-ntp"),
     ("clock", "machine", machine(clock=f"{NOW - 70:.1f}"), BAD, "69.7 s behind", "set-ntp"),
-    ("clock", "machine", "", UNKNOWN, "does not say: clock", "audit"),
+    ("clock", "machine", "", UNKNOWN, "did not answer in time", "audit"),
     (
         "security updates",
         "updates",
@@ -392,7 +401,7 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     ("last backup", "backups", backups(backup=f"{NOW - 80 * 3600} 9 a"), BAD, "3 d ago", "./itqan backup"),
     ("last backup", "backups", backups(make=f"{NOW} failed no disk"), WARN, "failed: no disk", "journalctl"),
     ("last backup", "backups", f"now {NOW}\nrestoring", BAD, "did not get to its end", "restore prod"),
-    ("last backup", "backups", "", UNKNOWN, "does not say", "audit"),
+    ("last backup", "backups", "", UNKNOWN, "did not answer in time", "audit"),
     ("second place", "backups", f"now {NOW}", WARN, "no copy yet", "./itqan backup prod"),
     ("second place", "backups", backups(copy=f"{NOW} failed refused"), WARN, "refused", "./itqan backup"),
     ("second place", "backups", backups(copy=f"{NOW - 30 * 3600} ok a"), WARN, "1 d ago", "./itqan backup"),
@@ -401,7 +410,7 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     (HOPE, "backups", backups(verify=f"{NOW} failed 1 row"), BAD, "it failed: 1 row", "backup verify prod"),
     (HOPE, "backups", backups(verify=f"{NOW - 9 * DAY} ok a"), WARN, "9 d ago: a", "backup verify prod"),
     (HOPE, "backups", backups(verify=f"{NOW - 40 * DAY} ok a"), BAD, "40 d ago: a", "backup verify prod"),
-    (HOPE, "backups", "", UNKNOWN, "does not say", "audit"),
+    (HOPE, "backups", "", UNKNOWN, "did not answer in time", "audit"),
 ]
 # check, question, answer, state, a part of what is found, a part of the command that helps
 FROM_OUTSIDE: list[tuple[str, str, str | None, str, str, str]] = [
@@ -503,6 +512,8 @@ class TestVerdicts:
             (Drift(("nginx/site",), 0, 48), WARN, "1 of 48 drifted: nginx/site"),
             (Drift((), 2, 48), WARN, "2 not of this stack"),
             (Drift(tuple("abcde"), 0, 48), WARN, "a, b, c and 2 more"),
+            (Drift((), 0, 48, late=7), UNKNOWN, "none of 48 drifted, 7 not looked at in time"),
+            (Drift(("nginx/site",), 0, 48, late=7), WARN, "nginx/site, 7 not looked at in time"),
             (Drift((), 0, 0), UNKNOWN, "no unit was looked at"),
         ],
     )
@@ -515,6 +526,28 @@ class TestVerdicts:
         seen = replace(seen_of(prod, {}, {}), drift=Drift())
         assert {verdict.state for verdict in verdicts(seen).values()} == {BAD, UNKNOWN}
         assert [name for name, v in verdicts(seen).items() if v.state == BAD] == ["artisan about"]
+
+    @pytest.mark.parametrize(
+        ("release", "state", "found", "line"),
+        [
+            (RUNNING, WARN, "a release is under way: step 6, migrate, begun by root", "logs prod release -f"),
+            (DIED, BAD, "503; a release did not get to its end, it was in step 6", "./itqan up --stack prod"),
+        ],
+    )
+    def test_nobody_is_told_to_open_half_a_release(
+        self, healthy: Seen, release: str, state: str, found: str, line: str
+    ) -> None:
+        closed = APPLICATION.replace("maintenance off", "maintenance on")
+        host = {**healthy.host, "health/application": closed, "health/release": release}
+        verdict = verdicts(replace(healthy, host=host))["artisan about"]
+        assert (verdict.state, found in verdict.found, line in verdict.help) == (state, True, True)
+
+    def test_a_unit_that_was_not_looked_at_in_time_has_not_drifted(self, prod: Settings) -> None:
+        side = side_of(prod, "0" * 40)
+        late, other, *rest = side.units
+        states = [State(late, ""), State(other, "another"), *(State(unit, unit.expect) for unit in rest)]
+        drift = health.drift_of(side, states)
+        assert (drift.units, drift.late, drift.of) == ((other.name,), 1, len(side.units))
 
     def test_a_copy_has_no_livekit_and_that_is_not_bad(self, staging: Settings) -> None:
         verdict = verdicts(seen_of(staging, HOST, {}))["LiveKit"]
@@ -612,6 +645,32 @@ class TestProbes:
         assert [state.found for state in parse(done.stdout, [hangs, quick])] == ["", "there"]
         left = subprocess.run(["pgrep", "-f", "^sleep 3600.125"], capture_output=True, check=False)
         assert left.stdout == b""
+
+    @pytest.mark.parametrize("place", ["app/.git/itqan-undo", ".app/undo"])
+    def test_a_release_is_under_way_while_the_tool_holds_its_lock(self, tmp_path: Path, place: str) -> None:
+        """With either strategy; what holds it without a journal is no release."""
+        root, journal, lock = tmp_path / "app", tmp_path / place / "journal", tmp_path / "lock"
+        body = text("health/release.sh").replace("/run/lock/itqan-release-tool.lock", str(lock))
+        program = f"{probe_library()}\nset -- {root}\n{body}"
+
+        def found(before: str = "") -> str:
+            done = subprocess.run(
+                ["bash", "-c", f"{before}\n{program}"], capture_output=True, text=True, check=True
+            )
+            assert done.stderr == ""
+            return done.stdout.strip()
+
+        held = f"exec 8>{lock}; flock 8"
+        assert found() == found(held) == "release none"
+        journal.parent.mkdir(parents=True)
+        journal.write_text("BY root from 192.0.2.1\nSTEP start\nSTEP step 6, migrate\n")
+        assert (found(held), found()) == (RUNNING, DIED)
+
+    @pytest.mark.parametrize("folder", ["storage", "storage/app", "storage/logs"])
+    def test_a_file_system_below_the_application_is_looked_at(self, prod: Settings, folder: str) -> None:
+        asked = {unit.name: unit.probe for unit in probes(prod, load_platform(prod.platform), TENANT)}
+        words = asked["health/disk"].splitlines()[0].split()
+        assert f"{prod.application.path}/{folder}" in words
 
     def test_carry_no_secret(self, any_settings: Settings, secrets: dict[str, str]) -> None:
         asked = probes(any_settings, load_platform(any_settings.platform), TENANT)
@@ -743,7 +802,28 @@ class TestCommand:
         assert self.run(monkeypatch) == command.FAILED
         assert capsys.readouterr().out == ""
         assert self.run(monkeypatch, "--line") == command.FAILED
-        assert capsys.readouterr().out == "UNKNOWN itqan prod: cannot look at x:   is the copy up?\n"
+        assert capsys.readouterr().out == "UNKNOWN itqan prod: cannot look at x:; is the copy up?\n"
+
+    @pytest.mark.parametrize(
+        ("page", "websocket", "told"),
+        [
+            ("200 0.120", "101", "page: 200; WebSocket: 101"),
+            (NO_ANSWER, NO_ANSWER, f"page: {NO_ANSWER}; WebSocket: {NO_ANSWER}"),
+        ],
+    )
+    def test_of_a_host_that_cannot_be_looked_at_the_site_is_told(
+        self, monkeypatch: pytest.MonkeyPatch, prod: Settings, page: str, websocket: str, told: str
+    ) -> None:
+        """Whether the server is gone, or only the way to it."""
+
+        def refuse(*_: object) -> None:
+            raise UnseenHost("cannot look at x")
+
+        asked = {"page": lambda: page, "websocket": lambda: websocket}
+        monkeypatch.setattr("operations.outside.questions", lambda *_: asked)
+        monkeypatch.setattr(health, "look", refuse)
+        with pytest.raises(UnseenHost, match=f"cannot look at x\n  the site, asked from here: {told}$"):
+            health.see(prod, Way("192.0.2.1", 443, None))
 
     def test_one_form_at_a_time(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,15 @@ import subprocess
 
 import pytest
 
-from components.observation import Endpoint, State, Unreachable, observe, parse, script
+from components.observation import (
+    Endpoint,
+    State,
+    Unreachable,
+    network_reason,
+    observe,
+    parse,
+    script,
+)
 from components.unit import Unit
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
@@ -118,6 +126,22 @@ def test_a_host_that_refuses_is_told_in_one_line(secrets: dict[str, str]) -> Non
         Unreachable, match=f"^cannot look at deploy@127.0.0.1 port {port}: connection refused"
     ):
         asyncio.run(observe(endpoint, [unit("a", "true")]))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(113, "Connect call failed ('192.0.2.1', 22)"), "No route to host"),
+        (
+            OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 22, 0, 0), "
+                    "[Errno 101] Connect call failed ('192.0.2.1', 22)"),
+            "Connection refused; Network is unreachable",
+        ),
+        (OSError(104, "Connection reset by peer"), "Connection reset by peer"),
+    ],
+)  # fmt: skip
+def test_why_a_connection_failed_is_told_in_words(error: OSError, words: str) -> None:
+    assert network_reason(error) == words
 
 
 def test_a_key_that_cannot_be_read_is_told_without_showing_it() -> None:
