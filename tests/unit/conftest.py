@@ -31,8 +31,10 @@ def bash(tmp_path: Path) -> Bash:
         library = library.replace(kept, f"{tmp_path}/{own}")
 
     def run(program: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        script = tmp_path.with_name(f"{tmp_path.name}.sh")  # an argument may not be that long
+        script.write_text(f"set -euo pipefail\n{library}\n{program}")
         return subprocess.run(
-            ["bash", "-c", f"set -euo pipefail\n{library}\n{program}"],
+            ["bash", script],
             input=stdin,
             capture_output=True,
             text=True,
