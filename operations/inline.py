@@ -114,6 +114,10 @@ def _serve(may_begin: Callable[[], bool]) -> tuple[object, int]:
 
 
 def _program() -> None:
+    from pulumi import log
+
+    # the SDK tells the engine six things of each resource for `--debug`, which nobody can give here
+    log.debug = lambda *_, **__: None
     runpy.run_path(str(ROOT / "__main__.py"))
 
 
