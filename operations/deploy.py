@@ -40,7 +40,7 @@ RESTS_ON = (
     *("host/runner", "release/tool", "release/settings", "release/checkout", "release/layout", "release/env"),
     *("release/deploy-key", "release/own-key", "release/token"),
 )
-CODE = "release/code"
+CODE, CACHED = "release/code", "release/env"
 # What is needed next, loaded while the engine decrypts the configuration.
 MODULES = ("asyncssh", "components.side", "jinja2")
 
@@ -135,15 +135,22 @@ class _Deploy:
 
     def _look(self, side: Side, further: Sequence[Unit] = ()) -> dict[str, State]:
         """What a release rests on, the code and what else is asked for, by name, as the host has it."""
+        from components.health import release
+
         from .audit import look
 
         units = [unit for unit in side.units if unit.name in (*RESTS_ON, CODE)]
-        [states] = look([(side, [*units, *further])])
+        under_way = release.look(side.settings.application.path)
+        [states] = look([(side, [*units, under_way, *further])])
         return {state.unit.name: state for state in states}
 
     def _require_ready(self, states: Mapping[str, State]) -> str:
         """Returns the commit that runs. Raises OperationError when `up` has to come first."""
+        from components.health import release
+
         differing = [name for name in RESTS_ON if name in states and not states[name].healthy]
+        if CACHED in differing and release.RUNNING in states[release.PROBE].found.splitlines():
+            differing.remove(CACHED)  # that release is waited for, and caches it
         if differing:
             raise OperationError(
                 f"{', '.join(differing)}: not as expected, so nothing was released; "

@@ -63,11 +63,11 @@ def probes(settings: Settings, platform: Platform, tenant: str, seconds: int = l
         host.MACHINE: (),
         host.UPDATES: (),
         backups.PROBE: (settings.application.backups,),
-        release.PROBE: (application_path,),
     }
     made = [Unit(name, _probe(name, words), expect="", apply="") for name, words in asked.items()]
     words = (str(seconds - 1), php, web_user, application_path, *application.arguments(settings))
-    return [*made, Unit(application.PROBE, _application(words), expect="", apply="")]
+    php_asked = Unit(application.PROBE, _application(words), expect="", apply="")
+    return [*made, release.look(application_path), php_asked]
 
 
 def _probe(name: str, words: tuple[str, ...]) -> str:

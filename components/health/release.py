@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+
+from ..render import text
+from ..unit import Unit
 from .model import Seen
 
 PROBE = "health/release"
 ENDED = "ended"  # files/release/release.sh, end_release
+RUNNING = "release running"
+
+
+def look(path: str) -> Unit:
+    """The question by itself. Arguments: `path`, the application's folder."""
+    return Unit(PROBE, f"{shlex.join(['set', '--', path])}\n{text(f'{PROBE}.sh')}", expect="", apply="")
 
 
 def under_way(seen: Seen) -> str:

@@ -38,6 +38,7 @@ class World:
         self.log: list[dict[str, Any]] = []
         self.wrong = ""
         self.succeeds = True
+        self.under_way = "release none"
         self.engine_read: dict[str, Any] = {}
 
     def look(self, sides: Sequence[tuple[Side, list[Unit]]]) -> list[list[State]]:
@@ -45,6 +46,7 @@ class World:
         self.done.append("look")
         log = "".join(json.dumps(entry) + "\n" for entry in self.log)
         found = {"release/code": f"commit {RUNS}\nchanges none", "release/log": log, self.wrong: "wrong"}
+        found["health/release"] = self.under_way
         return [[State(unit, found.get(unit.name, unit.expect)) for unit in units]]
 
     async def perform(
@@ -139,6 +141,22 @@ def test_a_host_that_is_not_ready_is_left_alone(world: Callable[..., World], nam
     with pytest.raises(OperationError, match=rf"^{name}: not as expected, .*first: ./itqan up --stack prod"):
         deploy("prod", NEW, [], Steps())
     assert here.done == ["look"]
+
+
+@pytest.mark.parametrize(("name", "waits"), [("release/env", True), ("release/layout", False)])
+def test_a_release_under_way_is_waited_for(world: Callable[..., World], name: str, waits: bool) -> None:
+    """Its caches are not made yet: `up` would not be sooner."""
+    here = world()
+    here.wrong, here.under_way = name, "release running\nSTEP step 7\nBY ali"
+    if waits:
+        deploy("prod", NEW, [], Steps())
+        assert "release" in here.done
+    else:
+        with pytest.raises(OperationError, match=r"first: ./itqan up"):
+            deploy("prod", NEW, [], Steps())
+    here.under_way = "release left\nSTEP step 7\nBY ali"
+    with pytest.raises(OperationError, match=r"first: ./itqan up"):
+        deploy("prod", NEW, [], Steps())
 
 
 def test_a_host_out_of_reach_is_one_line(
