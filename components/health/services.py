@@ -86,7 +86,12 @@ def scheduler(seen: Seen) -> Verdict:
     line = "sudo systemctl restart cron" if by_cron else "sudo supervisorctl restart 'itqan-scheduler:*'"
     limit = f"{limits.SCHEDULER_BAD} s"
     if seen.words(SCHEDULER, "ran") == ["never"]:
-        return Verdict("bad", "not started within the last hour" if by_cron else "no log of it", limit, line)
+        if not by_cron:
+            return Verdict("bad", "no log of it", limit, line)
+        since = seen.number(SCHEDULER, "now") - seen.number(SCHEDULER, "since")
+        if since < limits.SCHEDULER_BAD:
+            return Verdict("warn", f"not started yet: cron has it for {since:.0f} s", limit, "wait a minute")
+        return Verdict("bad", "not started within the last hour", limit, line)
     age = seen.number(SCHEDULER, "now") - seen.number(SCHEDULER, "ran")
     state = graded(age, limits.SCHEDULER_BAD, limits.SCHEDULER_BAD)
     return Verdict(state, f"started {lasted(age) if age >= 180 else f'{age:.0f} s'} ago", limit, line)

@@ -163,7 +163,14 @@ ON_THE_HOST: list[tuple[str, str, str, str, str, str]] = [
     ("itqan-worker", "programs", "program itqan-worker RUNNING", UNKNOWN, "cannot be read", "audit"),
     ("itqan-worker", "programs", "", UNKNOWN, "did not answer in time", "audit"),
     ("scheduler", "scheduler", f"now {NOW:.0f}\nran {NOW - 121:.0f}", BAD, "121 s ago", "restart cron"),
-    ("scheduler", "scheduler", f"now {NOW:.0f}\nran never", BAD, "not started", "restart cron"),
+    (
+        *("scheduler", "scheduler", f"now {NOW:.0f}\nsince {NOW - 121:.0f}\nran never"),
+        *(BAD, "not started within", "restart cron"),
+    ),
+    (
+        *("scheduler", "scheduler", f"now {NOW:.0f}\nsince {NOW - 30:.0f}\nran never"),
+        *(WARN, "not started yet: cron has it for 30 s", "wait"),
+    ),
     ("scheduler", "scheduler", "now x\nran y", UNKNOWN, "no number", "audit"),
     ("PHP-FPM's processes", "fpm", "waiting 0\nconnections 4", WARN, "4 of 5 busy", "maxChildren"),
     (
