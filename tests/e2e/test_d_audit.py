@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -41,9 +42,19 @@ def differing(copy: Copy) -> dict[str, tuple[str, str]]:
 
 
 def snapshot(copy: Copy) -> set[str]:
-    """Every path of the server with inode, size, times, mode, owner."""
-    skipped = " -o ".join(f"-path {path}" for path in (*MOUNTED, *WRITTEN))
-    listed = copy.bash(rf"find / -xdev \( {skipped} \) -prune -o -printf '%p %i %s %T@ %C@ %m %u\n'")
+    """Every path of the server with inode, size, times, mode, owner.
+
+    A folder is marked by the kernel when something in it is written for the first time since its image was
+    made (https://docs.kernel.org/filesystems/overlayfs.html), which its ctime shows.
+    """
+    skipped, above = (
+        " -o ".join(f"-path {path}" for path in paths)
+        for paths in ((*MOUNTED, *WRITTEN), sorted({str(PurePosixPath(path).parent) for path in WRITTEN}))
+    )
+    every, inode = r"%p %i %s %T@ %m %u", r"%C@\n"
+    listed = copy.bash(
+        rf"find / -xdev \( {skipped} \) -prune -o \( {above} \) -printf '{every}\n' -o -printf '{every} {inode}'"
+    )
     return set(listed.splitlines())
 
 

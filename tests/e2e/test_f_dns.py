@@ -254,7 +254,11 @@ def test_only_the_stacks_records_change_and_no_certificate_is_asked_for(
 def test_a_renewal_by_the_hooks_leaves_nothing_behind(copy: Copy, api: Hostinger, registry: Registry) -> None:
     foreign, served, zone = registry.foreign(), copy.served_certificate(), json.dumps(api.zone)
     api.requests.clear()
-    copy.bash("certbot renew -q --force-renewal --no-random-sleep-on-renew")
+    # one authorization of an earlier order in a hundred is taken again, though PEBBLE_AUTHZREUSE is 0 (Pebble's wfe.go)
+    for _ in range(3):
+        copy.bash("certbot renew -q --force-renewal --no-random-sleep-on-renew")
+        if registry.most == 2:
+            break
     poll(lambda: copy.served_certificate() != served, 20, "the renewed certificate at nginx")
     assert registry.most == 2  # the wildcard's and the apex's value at one name
     assert json.dumps(api.zone) == zone
