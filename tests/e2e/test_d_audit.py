@@ -51,9 +51,10 @@ def snapshot(copy: Copy) -> set[str]:
         " -o ".join(f"-path {path}" for path in paths)
         for paths in ((*MOUNTED, *WRITTEN), sorted({str(PurePosixPath(path).parent) for path in WRITTEN}))
     )
-    every, inode = r"%p %i %s %T@ %m %u", r"%C@\n"
+    marked = "%p %i %s %T@ %m %u"
     listed = copy.bash(
-        rf"find / -xdev \( {skipped} \) -prune -o \( {above} \) -printf '{every}\n' -o -printf '{every} {inode}'"
+        rf"find / -xdev \( {skipped} \) -prune -o \( {above} \) -printf '{marked}\n' "
+        rf"-o -printf '{marked} %C@\n'"
     )
     return set(listed.splitlines())
 

@@ -254,7 +254,8 @@ def test_only_the_stacks_records_change_and_no_certificate_is_asked_for(
 def test_a_renewal_by_the_hooks_leaves_nothing_behind(copy: Copy, api: Hostinger, registry: Registry) -> None:
     foreign, served, zone = registry.foreign(), copy.served_certificate(), json.dumps(api.zone)
     api.requests.clear()
-    # one authorization of an earlier order in a hundred is taken again, though PEBBLE_AUTHZREUSE is 0 (Pebble's wfe.go)
+    # Pebble takes one authorization of an earlier order in a hundred again, though PEBBLE_AUTHZREUSE is 0:
+    # `rand.Intn(100) > wfe.authzReusePercent` (wfe.go)
     for _ in range(3):
         copy.bash("certbot renew -q --force-renewal --no-random-sleep-on-renew")
         if registry.most == 2:
