@@ -7,10 +7,11 @@ case $1 in
         at=$(journalctl -q -t CRON --since '-1 hour' -o short-unix --no-pager -r 2>/dev/null \
             | grep -m 1 -E -- "CMD \(.*$2.* schedule:run" | cut -d. -f1)
         age=$(ps -o etimes= -C cron 2>/dev/null | sort -rn | head -n 1)
-        since=$((${age:+now - age})) # none runs: since ever
-        changed=$(stat -c %Y /var/spool/cron/crontabs 2>/dev/null)
-        if [ -n "$age" ] && ((changed > since)); then since=$changed; fi
-        printf 'since %s\n' "$since"
+        if [ -n "$age" ]; then # else none runs: since ever
+            { echo $((now - age)); stat -c %Y /var/spool/cron/crontabs 2>/dev/null; } | sort -n | sed -n '$s/^/since /p'
+        else
+            echo 'since 0'
+        fi
         ;;
     supervisor) at=$(stat -c %Y "$2/$3" 2>/dev/null) ;;
 esac
