@@ -11,7 +11,7 @@ from ..render import text
 from ..supervisor import programs
 from ..unit import Unit
 from . import application, backups, host, limits, release, services, site
-from .model import Check, Result, Seen, Unreadable, Verdict
+from .model import Check, Result, Seen, Unreadable, Verdict, question
 
 # Nobody can ask for more than the document's own commands where a check has no answer at all.
 SEE_FOR_YOURSELF = "./itqan audit"
@@ -64,14 +64,10 @@ def probes(settings: Settings, platform: Platform, tenant: str, seconds: int = l
         host.UPDATES: (),
         backups.PROBE: (settings.application.backups,),
     }
-    made = [Unit(name, _probe(name, words), expect="", apply="") for name, words in asked.items()]
+    made = [question(name, *words) for name, words in asked.items()]
     words = (str(seconds - 1), php, web_user, application_path, *application.arguments(settings))
     php_asked = Unit(application.PROBE, _application(words), expect="", apply="")
     return [*made, release.look(application_path), php_asked]
-
-
-def _probe(name: str, words: tuple[str, ...]) -> str:
-    return f"{shlex.join(['set', '--', *words])}\n{text(f'{name}.sh')}"
 
 
 def _application(words: tuple[str, ...]) -> str:

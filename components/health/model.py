@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 from settings import Settings
 
 from ..platform import Platform
+from ..render import text
+from ..unit import Unit
 
 # `skipped`: there is nothing to check in this stack, and the verdict says why.
 State = Literal["good", "warn", "bad", "unknown", "skipped"]
@@ -125,6 +128,11 @@ class Result:
 def runbook(seen: Seen, name: str) -> str:
     """The line that starts a runbook (components/runbooks)."""
     return f"./itqan fix {seen.settings.stack} {name}"
+
+
+def question(name: str, *words: str) -> Unit:
+    """files/`name`.sh, asked with these words; nothing is expected of the host."""
+    return Unit(name, f"{shlex.join(['set', '--', *words])}\n{text(f'{name}.sh')}", expect="", apply="")
 
 
 def graded(value: float, warn: float, bad: float, *, falling: bool = False) -> State:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
-from ..render import text
 from ..unit import Unit
-from .model import Seen
+from .model import Seen, question
 
 PROBE = "health/release"
 ENDED = "ended"  # files/release/release.sh, end_release
@@ -15,7 +12,7 @@ RUNNING = "release running"
 
 def look(path: str) -> Unit:
     """The question by itself. Arguments: `path`, the application's folder."""
-    return Unit(PROBE, f"{shlex.join(['set', '--', path])}\n{text(f'{PROBE}.sh')}", expect="", apply="")
+    return question(PROBE, path)
 
 
 def under_way(seen: Seen) -> str:
