@@ -208,6 +208,11 @@ forget_folders() {
         say "release: $FOLDERS stays: there are files in $FOLDERS/shared that the settings no longer name as writable"
         return
     fi
+    # a request between FPM's last new start and the exchange of the link by the folder asked perhaps for the documented path
+    if ! forget_paths; then
+        say "release: $FOLDERS stays until the next release, as $PHP-fpm does not reload: see \`journalctl -u $PHP-fpm\`"
+        return
+    fi
     rm -rf "$FOLDERS"
 }
 # remove_folder FOLDER USED: half of one must not count as a release

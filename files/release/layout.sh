@@ -11,7 +11,7 @@ layout() {
         leave_shared_to_itself
     elif is_atomic; then
         # what is kept of earlier releases goes with the next one: until then requests of before find their way
-        forget_paths
+        forget_paths || refuse "$PHP-fpm does not reload: see \`journalctl -u $PHP-fpm\`; nothing was changed"
         unshare
         take_shared_back
         become_folder

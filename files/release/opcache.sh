@@ -38,12 +38,12 @@ PHP
 
 # forget_paths: FPM's processes remember to which folder the documented path led at some time (realpath_cache_ttl), and OPcache to which
 # file (opcache.revalidate_path is off). Releases need neither, as nginx asks for their own folders; but as soon as it asks for the documented
-# path again, they would run a release of before. FPM anew knows of the one that runs alone; requests come to their end, or wait.
+# path again, they would run a release of before, and find nothing when that is gone. FPM anew knows of what is there alone; requests come
+# to their end, or wait. Non-zero when it does not get there.
 forget_paths() {
     local children
     if ! systemctl is-active -q "$PHP-fpm"; then return; fi
     children=$(pgrep -P "$(systemctl show -p MainPID --value "$PHP-fpm")" || true)
-    systemctl reload "$PHP-fpm"
     # shellcheck disable=SC2086 # numbers
-    if ! wait_until 60 all_gone $children; then refuse "$PHP-fpm does not reload: see \`journalctl -u $PHP-fpm\`; nothing was changed"; fi
+    systemctl reload "$PHP-fpm" && wait_until 60 all_gone $children
 }

@@ -60,8 +60,13 @@ while (now := time.monotonic()) < until:
     disown "$HOLDER" # bash would tell of its end
 }
 
-# long_lived: their numbers, a line each
-long_lived() { application_processes "$WEB_USER" "$SITE" | sed -nE "s/^([0-9]+) .*$LONG_LIVED.*/\1/p"; }
+# long_lived: their numbers, a line each: whoever started them, and what Supervisor has for its programs, perhaps since a moment ago
+long_lived() {
+    {
+        application_processes "$WEB_USER" "$SITE" | sed -nE "s/^([0-9]+) .*$LONG_LIVED.*/\1/p"
+        program_processes "${PROGRAMS// /|}" | sed -nE 's/^[A-Z]+ ([1-9][0-9]*)$/\1/p'
+    } | sort -un
+}
 end_processes() {
     # shellcheck disable=SC2086 # numbers
     if [ -n "$1" ]; then as "$WEB_USER" kill -TERM $1 2>/dev/null || true; fi

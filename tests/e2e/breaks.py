@@ -235,7 +235,7 @@ def require_cured(copy: Copy, case: Break, before: Snapshot) -> Snapshot:
         assert case.step in cured, told
     finally:
         copy.bash(case.undo or "true", check=False)
-    assert copy.get("/").status == 200
+    copy.require_page()
     return require_untouched(copy, before, case.restarts)
 
 

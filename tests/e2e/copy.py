@@ -18,6 +18,15 @@ import urllib3
 ROOT = Path(__file__).resolve().parents[2]
 Found = TypeVar("Found")
 
+# Laravel's errors, PHP's own, which nginx notes, and what the page is made from.
+LAST_WORDS = r"""
+date '+it is now %F %T'
+tac /var/www/itqan-platform/storage/logs/laravel.log | grep -m 3 '^\[.*\.ERROR' | cut -c 1-1500
+tail -n 3 /var/log/nginx/error.log
+cd /var/www/itqan-platform
+ls -lt --time-style=full-iso storage/framework/views bootstrap/cache
+"""
+
 
 def itqan(*arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     """`./itqan` as a user types it. With `check`, a failure of it fails the test and shows what it said."""
@@ -115,6 +124,15 @@ class Copy:
         )
         assert not check or result.returncode == 0, f"{script}\n{result.stdout}\n{result.stderr}"
         return result.stdout.strip()
+
+    def require_page(self) -> None:
+        """The site's first page is there; else the test tells what the application and nginx say of it."""
+        answer = self.get("/")
+        assert answer.status == 200, f"{answer.status} from /\n{self.last_words()}"
+
+    def last_words(self) -> str:
+        """What was last said about a request that failed."""
+        return self.bash(LAST_WORDS, check=False)
 
     def served_certificate(self) -> str:
         """Digest of the certificate that nginx shows."""

@@ -242,7 +242,7 @@ def test_kill_9_is_settled_by_the_next_run_and_told_before(host: Host) -> None:
     done = host.tool("clone")
     assert f"the release of {wanted[:12]} did not get to its end" in done.stderr
     assert (done.returncode, host.state()) == (0, before)
-    assert host.copy.get("/").status == 200
+    host.copy.require_page()
 
 
 def test_kill_9_of_the_steps_alone_is_settled_at_once(host: Host) -> None:
@@ -250,7 +250,7 @@ def test_kill_9_of_the_steps_alone_is_settled_at_once(host: Host) -> None:
     wanted = host.push(**{"resources/css/app.css": "/* newer */\n"})
     assert "exit code 137" in killed(host, wanted, f"kill -9 $(pgrep -n -s $session -f '{TOOL} deploy')")
     assert host.state() == before
-    assert host.copy.get("/").status == 200
+    host.copy.require_page()
 
 
 def test_what_cannot_be_reversed_waits_for_a_person_and_is_restored(host: Host) -> None:
@@ -269,7 +269,7 @@ def test_what_cannot_be_reversed_waits_for_a_person_and_is_restored(host: Host) 
     restored = host.tool("restore", backup)
     assert restored.returncode == 0, restored.stderr
     assert host.state() == before
-    assert host.copy.get("/").status == 200
+    host.copy.require_page()
 
 
 def test_a_release_is_noted_and_shown(host: Host) -> None:
@@ -288,6 +288,15 @@ def test_a_release_is_noted_and_shown(host: Host) -> None:
     assert host.tool("deploy", "main", host.old).returncode == 0
 
 
+def require_all_new(host: Host, commit: str, said: subprocess.CompletedProcess[str]) -> None:
+    """FPM, Reverb and two workers have the code of the commit, as soon as the command has ended."""
+    running = host.running()
+    told = (
+        "" if running == {commit, "2"} else host.copy.bash("tail -n 30 /var/log/supervisor/supervisord.log")
+    )
+    assert running == {commit, "2"}, f"{said.stderr}\n{said.stdout}\n{told}"
+
+
 def test_deploy_and_back(host: Host) -> None:
     """PHP alone: quickly, no request fails, every process has the code, and the engine sees nothing to do."""
     stack = host.copy.stack
@@ -297,11 +306,11 @@ def test_deploy_and_back(host: Host) -> None:
         assert (
             f"release: quick, without maintenance mode: 1 files differ between {host.old[:12]}" in said.stderr
         )
-        assert host.running() == {wanted, "2"}, "FPM, Reverb, two workers with the new code, at once"
+        require_all_new(host, wanted, said)
         assert itqan("preview", "--stack", stack).returncode == 0
         said = itqan("rollback", stack)
         assert f"{host.old} runs; before it {wanted}" in said.stdout
-        assert host.running() == {host.old, "2"}, "FPM, Reverb, two workers with the old code, at once"
+        require_all_new(host, host.old, said)
     visitor.require()
     assert itqan("preview", "--stack", stack).returncode == 0
     assert (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,6 +16,32 @@ from .test_c_releases import DOWN, MIGRATION, ROOT, Host, clone_of_the_repositor
 FOLDERS = "/var/www/.itqan-platform"
 DROPS = "Illuminate\\Support\\Facades\\Schema::table('visits', fn ($table) => $table->dropColumn('nowhere'));"
 UPLOAD = f"{ROOT}/storage/app/upload"
+
+# Where PHP-FPM finds the documented path; asked all the time, in FastCGI words, while the file is there.
+WHERE, ASKED, ANSWERS = "/run/where.php", "/run/ask.php", "/run/where.log"
+ASK = f"""
+cat >{WHERE} <<'END'
+<?php echo 'asked ', realpath('{ROOT}'), "\\n";
+END
+cat >{ASKED} <<'END'
+<?php
+$record = fn (int $type, string $body) => pack('CCnnCx', 1, $type, 1, strlen($body), 0) . $body;
+$parameters = '';
+foreach (['SCRIPT_FILENAME' => '{WHERE}', 'REQUEST_METHOD' => 'GET'] as $name => $value) {{
+    $parameters .= pack('CC', strlen($name), strlen($value)) . $name . $value;
+}}
+while (is_file('{WHERE}')) {{
+    usleep(5000);
+    if (! ($fpm = @stream_socket_client('unix:///run/php/php8.4-fpm.sock'))) continue;
+    fwrite($fpm, $record(1, pack('nCx5', 1, 0)) . $record(4, $parameters) . $record(4, '') . $record(5, ''));
+    if (preg_match('/asked .*\\n/', stream_get_contents($fpm), $answer)) {{
+        file_put_contents('{ANSWERS}', $answer[0], FILE_APPEND);
+    }}
+}}
+END
+: >{ANSWERS}
+php {ASKED} </dev/null >/dev/null 2>&1 &
+"""
 
 
 @pytest.fixture(scope="module")
@@ -98,24 +125,49 @@ def test_a_release_that_fails_or_dies_leaves_what_runs_alone(host: Host) -> None
     assert itqan("audit", copy.stack, check=False).returncode == 2  # the commit is not the configured one
 
 
+@contextmanager
+def asked_without_a_pause(copy: Copy) -> Iterator[Callable[[], set[str]]]:
+    """PHP-FPM is asked where the documented path leads. Yields what tells its answers from now on."""
+
+    def answers() -> set[str]:
+        copy.bash(f": >{ANSWERS}")
+        lines = poll(lambda: _many(copy.bash(f"cat {ANSWERS}").splitlines()), 30, "answers of PHP-FPM")
+        return {line.removeprefix("asked ") for line in lines}
+
+    copy.bash(ASK)
+    try:
+        yield answers
+    finally:
+        copy.bash(f"rm -f {WHERE} {ASKED}")
+
+
+def _many(lines: list[str]) -> list[str]:
+    """The lines once there are so many that each process, which take turns, gave some of them."""
+    return lines if len(lines) > 100 else []
+
+
 def test_back_by_one_rename_and_in_place_again(host: Host) -> None:
     """`rollback` builds nothing; back in-place nothing is lost."""
     copy = host.copy
     before = json.loads(copy.get("/up").data)["release"]
-    with Traffic(copy) as traffic:
-        said = itqan("rollback", copy.stack)
-        assert "is still there: what it has is not made again" in said.stderr
-        old = json.loads(copy.get("/up").data)["release"]
-        assert old != before
-        require_all_run(host, old)
-        processes = "pgrep -f '^php-fpm: pool'"
-        of_before = set(copy.bash(processes).split())
-        set_strategy(copy, "in-place")
-        assert not of_before & set(copy.bash(processes).split()), "they remember where the path led"
-        require_all_run(host, old)
-        assert copy.bash(f"stat -c %F {ROOT} {ROOT}/storage") == "directory\ndirectory"
-    traffic.require()
-    pulumi("config", "rm", "--stack", copy.stack, "itqan:release")
-    assert host.tool("deploy", "main", host.old).returncode == 0
+    with asked_without_a_pause(copy) as answers:
+        with Traffic(copy) as traffic:
+            said = itqan("rollback", copy.stack)
+            assert "is still there: what it has is not made again" in said.stderr
+            old = json.loads(copy.get("/up").data)["release"]
+            assert old != before
+            require_all_run(host, old)
+            processes = "pgrep -f '^php-fpm: pool'"
+            of_before = set(copy.bash(processes).split())
+            set_strategy(copy, "in-place")
+            assert not of_before & set(copy.bash(processes).split()), "they remember where the path led"
+            require_all_run(host, old)
+            assert copy.bash(f"stat -c %F {ROOT} {ROOT}/storage") == "directory\ndirectory"
+        traffic.require()
+        pulumi("config", "rm", "--stack", copy.stack, "itqan:release")
+        assert host.tool("deploy", "main", host.old).returncode == 0
+        assert answers() == {ROOT}, (
+            "a process that asked while the path was a link finds nothing there any more"
+        )
     assert copy.bash(f"cat {UPLOAD}; ls -d {FOLDERS}", check=False) == "kept"
     itqan("up", "--stack", copy.stack)

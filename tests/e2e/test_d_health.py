@@ -183,5 +183,6 @@ def test_a_host_that_refuses_is_an_error_and_a_line_for_monitoring(copy: Copy) -
         copy.bash("systemctl start ssh.service")
     assert (refused.returncode, refused.stdout, line.returncode) == (1, "", 1)
     assert f"cannot look at root@{copy.outputs['address']} port 22: connection refused" in refused.stderr
-    assert "the site, asked from here: page: 200; WebSocket: 101" in refused.stderr
+    site = "the site, asked from here: page: 200; WebSocket: 101"
+    assert site in refused.stderr, f"{refused.stderr}\n{copy.last_words()}"
     assert line.stdout.startswith(f"UNKNOWN itqan {copy.stack}: cannot look at root@")
