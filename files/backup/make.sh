@@ -25,7 +25,8 @@ write_backup() {
     release_locked
     commit=$(deploy_git rev-parse -q --verify HEAD 2>/dev/null || true)
     commit=${commit:-0000000000000000000000000000000000000000}
-    NAME=backup_$(date -u +%Y%m%dT%H%M%SZ)_${commit:0:12}
+    # never that of one that is there: it is perhaps to be restored now
+    while NAME=backup_$(date -u +%Y%m%dT%H%M%SZ)_${commit:0:12} && [ -e "$BACKUPS/$NAME.json" ]; do sleep 0.1; done
     write_facts "$commit" "$1"
     STEP="dump of the database"
     say "backup: $STEP"

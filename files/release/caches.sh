@@ -19,25 +19,33 @@ cache_configuration() {
 }
 
 cache_everything() {
-    local views status=0
     if ! is_atomic; then
-        # its words stay together; by 3, who waits for the last of ours waits for its end (guarded)
-        make_views 3>&2 >/run/itqan-views.words 2>&1 &
-        views=$!
-        cache_configuration
-        wait "$views" || status=$?
-        cat /run/itqan-views.words >&2
-        if ((status)); then return "$status"; fi
+        cache_beside make_views
         take_views
-        return
+    elif compgen -G "$(views_folder)/*.php" >/dev/null; then
+        cache_configuration # not where they are in use: view:cache clears them first
+    elif [ "$ROOT" != "$RUNNING" ] && cmp -s "$RUNNING/config/view.php" "$ROOT/config/view.php" && has_own_views "$RUNNING"; then
+        cache_beside make_own_views
+    else
+        cache_configuration
+        if ! has_own_views "$ROOT"; then
+            say "release: config/view.php does not read VIEW_COMPILED_PATH: all releases share compiled views, which are made when they are asked for"
+        else
+            make_own_views
+        fi
     fi
+}
+
+# cache_beside COMMAND: the configuration, while the command makes the views
+cache_beside() {
+    local views status=0
+    # its words stay together; by 3, who waits for the last of ours waits for its end (guarded)
+    "$@" 3>&2 >/run/itqan-views.words 2>&1 &
+    views=$!
     cache_configuration
-    if ! has_own_views; then
-        say "release: config/view.php does not read VIEW_COMPILED_PATH: all releases share compiled views, which are made when they are asked for"
-    elif ! compgen -G "$(views_folder)/*.php" >/dev/null; then
-        artisan view:cache # not where they are in use: it clears them first
-        date_views "$(views_folder)"
-    fi
+    wait "$views" || status=$?
+    cat /run/itqan-views.words >&2
+    return "$status"
 }
 
 # Nor does a request meet a compiled view that is missing or half written: view:cache, which clears them all first, works in a folder
@@ -48,8 +56,9 @@ make_views() {
     local next=$ROOT/storage/framework/views.next
     # shellcheck disable=SC2016 # the inner shell's own words
     as "$WEB_USER" sh -c 'rm -rf "$1" && mkdir "$1" && touch "$1/.begun"' _ "$next"
-    (cd "$ROOT" && as "$WEB_USER" env VIEW_COMPILED_PATH="$next" APP_CONFIG_CACHE=bootstrap/cache/none.php "$PHP" artisan view:cache >&2)
+    cache_views "$next"
 }
+cache_views() { (cd "$ROOT" && as "$WEB_USER" env VIEW_COMPILED_PATH="$1" APP_CONFIG_CACHE=bootstrap/cache/none.php "$PHP" artisan view:cache >&2); }
 # what is older was compiled by the code of before
 take_views() {
     local next=$ROOT/storage/framework/views.next
@@ -64,9 +73,17 @@ date_views() { as "$WEB_USER" find "$1" -name '*.php' -exec touch -d '1 second' 
 
 # views_folder: where a release that runs beside others has its compiled views
 views_folder() { printf '%s/bootstrap/cache/views\n' "$ROOT"; }
+make_own_views() {
+    local folder
+    folder=$(views_folder)
+    as "$WEB_USER" mkdir -p "$folder"
+    cache_views "$folder"
+    date_views "$folder"
+}
+# has_own_views FOLDER: whether the cached configuration of a release says that
 has_own_views() {
     # shellcheck disable=SC2016
-    (cd "$ROOT" && as "$WEB_USER" "$PHP" -r 'exit(((require "bootstrap/cache/config.php")["view"]["compiled"] ?? "") === $argv[1] ? 0 : 1);' "$(views_folder)")
+    (cd "$1" && as "$WEB_USER" "$PHP" -r 'exit(((require "bootstrap/cache/config.php")["view"]["compiled"] ?? "") === $argv[1] ? 0 : 1);' "$1/bootstrap/cache/views" 2>/dev/null)
 }
 
 # variables: a digest of what .env says, as the application's own library reads it; empty when it cannot

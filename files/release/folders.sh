@@ -43,7 +43,12 @@ target_of() { printf '.%s/%s\n' "${SITE##*/}" "${1##*/}"; }
 # switch_to FOLDER: from now on requests and processes begin there
 switch_to() { put_link "$(target_of "$1")" "$SITE"; }
 
-new_folder() { printf '%s/%s-%s\n' "$FOLDERS" "$(date +%Y%m%dT%H%M%S)" "${1:0:12}"; }
+# new_folder COMMIT: its name; that of another second where there is one already
+new_folder() {
+    local folder
+    while folder=$FOLDERS/$(date +%Y%m%dT%H%M%S)-${1:0:12} && { [ -e "$folder" ] || [ -L "$folder" ]; }; do sleep 0.1; done
+    printf '%s\n' "$folder"
+}
 # kept_folders: those that were released and could be again, the newest first
 kept_folders() {
     find "$FOLDERS" -mindepth 3 -maxdepth 3 -path "$FOLDERS/*-*/.git/released" -printf '%T@ %h\n' 2>/dev/null | sort -rn | sed 's|^[^ ]* ||; s|/\.git$||'

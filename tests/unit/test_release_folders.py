@@ -93,12 +93,36 @@ def test_to_a_link_and_back_loses_nothing(tool: Tool, app: Path) -> None:
     assert tool("layout", "atomic").returncode == 0
     assert folders(app) == [SAMPLE[:12]] * 2, "the folder, and the way for requests of before"
     done = tool("deploy", "main", SAMPLE, "--full")
+    assert done.returncode == 0, done.stderr
     assert "is still there" not in done.stderr
     assert folders(app) == [SAMPLE[:12]] * 2, "the folder before, and that of the release"
     assert not any(path.is_symlink() for path in (app.parent / ".app").glob("*-*"))
     assert tool("layout", "in-place").returncode == 0
     assert tool("deploy", "main", commit(app, a="1\n")).returncode == 0
     assert not (app.parent / ".app").exists()
+
+
+def test_two_folders_of_one_second_are_two(tool: Tool, app: Path, tmp_path: Path) -> None:
+    assert tool("layout", "atomic").returncode == 0
+    (running,) = (app.parent / ".app").glob("*-*")
+    # the second in which that was made goes on until the program has asked for it three times
+    (tmp_path / "bin/date").write_text(
+        f"""#!/bin/bash
+if [ "$*" = +%Y%m%dT%H%M%S ] && [ "$(wc -l <{tmp_path}/asked)" -lt 3 ]; then
+    echo >>{tmp_path}/asked
+    echo {running.name.split("-")[0]}
+else
+    exec /usr/bin/date "$@"
+fi
+"""
+    )
+    (tmp_path / "bin/date").chmod(0o755)
+    (tmp_path / "asked").touch()
+    done = tool("deploy", "main", SAMPLE, "--full")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "asked").read_text()) == 3
+    assert running.is_dir() and app.resolve() != running
+    assert (running / ".env").is_file() and (app / ".env").is_file()
 
 
 @pytest.mark.parametrize(
