@@ -68,7 +68,7 @@ kept_folder() {
 # begin_folder COMMIT: ROOT is from now on the folder that it is made in, with everything of the one that runs that git does not have
 begin_folder() {
     share
-    local folder
+    local folder made
     folder=$(kept_folder "$1")
     if [ -n "$folder" ]; then
         say "release: ${folder##*/} is still there: what it has is not made again"
@@ -79,10 +79,11 @@ begin_folder() {
     ROOT=$folder
     install -d -o "$DEPLOY_USER" -g "$DEPLOY_USER" "$ROOT"
     rm -f "$ROOT/.git/released"
+    take_all_made "$1" &
+    made=$!
     take_repository
+    wait "$made"
     take_files
-    take_made vendor "$(dependencies_digest "$RUNNING" "$1")"
-    take_made public/build "$(assets_digest "$RUNNING" "$1")"
     # nobody needs it to run; there is one, and it goes along
     if [ -e "$RUNNING/node_modules" ] && ! [ -e "$ROOT/node_modules" ]; then mv -T "$RUNNING/node_modules" "$ROOT/node_modules"; fi
 }
@@ -90,12 +91,12 @@ begin_folder() {
 # take_repository: branches, stashes, settings and hooks go along; what git calls objects is never written to again, so it is shared
 # by hard links. The index stays with the files.
 take_repository() {
-    local entry next=$ROOT/.git-next
+    local next=$ROOT/.git-next
     rm -rf "$next"
     install -d -o "$DEPLOY_USER" -g "$DEPLOY_USER" "$next"
     cp -al "$RUNNING/.git/objects" "$next/"
-    while IFS= read -r -d '' entry; do cp -a "$entry" "$next/"; done < <(find "$RUNNING/.git" -mindepth 1 -maxdepth 1 \
-        -not \( -name objects -o -name index -o -name released -o -name 'itqan-*' -o -name '*.lock' \) -print0)
+    find "$RUNNING/.git" -mindepth 1 -maxdepth 1 -not \( -name objects -o -name index -o -name released -o -name 'itqan-*' -o -name '*.lock' \) \
+        -exec cp -a -t "$next" {} +
     if [ -e "$ROOT/.git/index" ]; then mv -f "$ROOT/.git/index" "$next/index"; fi
     REFERENCES=$(references)
     rm -rf "$ROOT/.git"
@@ -119,6 +120,10 @@ take_files() {
         target=$(readlink "$ROOT/$path" || true)
         if [[ $target = "$RUNNING"/* ]]; then ln -sfnT "$SITE${target#"$RUNNING"}" "$ROOT/$path"; fi
     done < <(release_git "$RUNNING" ls-files -z --others --directory)
+}
+take_all_made() {
+    take_made vendor "$(dependencies_digest "$RUNNING" "$1")"
+    take_made public/build "$(assets_digest "$RUNNING" "$1")"
 }
 # take_made FOLDER DIGEST: what was made in the running folder. By hard links where it is that of the commit already, as then no tool
 # writes there; else a copy.

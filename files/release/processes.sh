@@ -5,29 +5,29 @@
 # They look for the words of queue:restart and reverb:restart when they have slept, Reverb every five seconds, and go on with the old
 # code until then: a signal is sooner.
 restart_workers() {
-    local before failing status=0
+    local before failing opcache status=0
     before=$(long_lived) failing=$(failing_before)
     as "$DEPLOY_USER" touch "$ROOT/.git/released" # what starts from now on has all of it
     hold_clients
     tell_processes
     end_processes "$before"
+    refresh_opcache &
+    opcache=$!
     start_failed "$failing"
     (cd "$ROOT" && as "$WEB_USER" touch -c bootstrap/cache/config.php)
     wait_for_processes "$before" "$failing" || status=$?
+    wait "$opcache" || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
     if [ -n "$HOLDER" ]; then kill "$HOLDER" 2>/dev/null || true; fi
     return "$status"
 }
 
-# tell_processes: none of these knows of the others
+# tell_processes: neither knows of the other
 tell_processes() {
-    local reverb opcache
+    local reverb
     artisan reverb:restart &
     reverb=$!
-    refresh_opcache &
-    opcache=$!
     artisan queue:restart
     wait "$reverb" || say "release: this application has no reverb:restart; Reverb keeps the code it has"
-    wait "$opcache" || say "release: PHP-FPM was not asked to look at its files again; it does so by itself after two seconds"
 }
 
 # hold_clients: while Reverb starts anew, who asks for it is kept waiting instead of refused (see `upstream` in files/nginx/site.conf.j2);
@@ -84,9 +84,15 @@ state_of() {
     local stat
     if read -r stat 2>/dev/null <"/proc/$1/stat"; then stat=${stat##*) } && printf '%s\n' "${stat%% *}"; fi
 }
+# none_left PIDS: most end at once, and are waited for in smaller steps
 none_left() {
-    supervisor_rpc supervisor.getState >/dev/null
-    [ -z "$(still_there "$1")" ]
+    local attempt
+    for attempt in 1 2 3 4; do
+        supervisor_rpc supervisor.getState >/dev/null
+        if [ -z "$(still_there "$1")" ]; then return; fi
+        if ((attempt < 4)); then sleep 0.03; fi
+    done
+    return 1
 }
 
 # wait_for_processes PIDS FAILING: each question wakes Supervisor, which else looks once a second at what has ended

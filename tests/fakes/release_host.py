@@ -79,7 +79,10 @@ case $2 in
     migrate:rollback) sed -i '$d' ran; sed -i '/^-- structure$/d' dump ;;
     down) touch "$here/storage/framework/down" ;;
     up) rm -f "$here/storage/framework/down" ;;
-    config:cache) git -C "$here" rev-parse HEAD >"$here/$APP_CONFIG_CACHE" ;;
+    config:cache) git -C "$here" rev-parse HEAD >"$here/$APP_CONFIG_CACHE"
+        if [ -n "$VIEW_COMPILED_PATH" ] && ! [ -e other-views ]; then
+            echo "'compiled' => '$VIEW_COMPILED_PATH'," >>"$here/$APP_CONFIG_CACHE"
+        fi ;;
     route:cache) git -C "$here" rev-parse HEAD >"$here/$APP_ROUTES_CACHE" ;;
 esac""",
     "bin/composer": """echo "composer $1" >>calls

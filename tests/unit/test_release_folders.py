@@ -166,9 +166,19 @@ def test_a_release_is_a_folder_of_its_own_and_takes_everything_along(tool: Tool,
     assert (linked / "public/storage").readlink() == linked / "storage/app/public"
     assert (linked / "vendor/package.php").samefile(old / "vendor/package.php")
     assert (linked / "node_modules").exists() and not (old / "node_modules").exists()
-    assert (linked / "bootstrap/cache/config.php").read_text().strip() == wanted
-    assert (old / "bootstrap/cache/config.php").read_text().strip() == SAMPLE
+    for folder, has in ((linked.resolve(), wanted), (old, SAMPLE)):
+        views = f"'compiled' => '{folder}/bootstrap/cache/views',"
+        assert (folder / "bootstrap/cache/config.php").read_text().splitlines() == [has, views]
     assert (log(linked.parent)[-1]["result"], log(linked.parent)[-1]["commit"]) == ("released", wanted)
+
+
+def test_views_that_all_releases_share_are_not_cleared(tool: Tool, linked: Path, tmp_path: Path) -> None:
+    (tmp_path / "other-views").touch()
+    (linked / "bootstrap/cache/config.php").write_text(f"{SAMPLE}\n")
+    (tmp_path / "calls").write_text("")
+    done = tool("deploy", "main", commit(linked, a="1\n"))
+    assert "config/view.php does not read VIEW_COMPILED_PATH" in done.stderr
+    assert "php artisan view:cache" not in calls(tmp_path)
 
 
 def test_dependencies_that_change_are_a_copy(tool: Tool, linked: Path) -> None:
