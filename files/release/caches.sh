@@ -28,10 +28,10 @@ cache_everything() {
         cache_beside make_own_views
     else
         cache_configuration
-        if ! has_own_views "$ROOT"; then
-            say "release: config/view.php does not read VIEW_COMPILED_PATH: all releases share compiled views, which are made when they are asked for"
-        else
+        if has_own_views "$ROOT"; then
             make_own_views
+        else
+            say "release: config/view.php does not read VIEW_COMPILED_PATH: all releases share compiled views, which are made when they are asked for"
         fi
     fi
 }

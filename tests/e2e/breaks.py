@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -241,9 +240,7 @@ def require_cured(copy: Copy, case: Break, before: Snapshot) -> Snapshot:
 
 def require_untouched(copy: Copy, before: Snapshot, restarts: frozenset[str]) -> Snapshot:
     """All is as it was, but for processes that the runbook names. Returns what is there now."""
-    deadline = time.monotonic() + 30
-    while (after := snapshot(copy)).differs != before.differs:
-        assert time.monotonic() < deadline, after.differs
+    after = poll(lambda: snapshot(copy), 30, "as before", lambda now: now.differs == before.differs)
     assert after.unknown == before.unknown
     others = {name for name, run in after.runs.items() if run != before.runs.get(name)}
     assert others <= restarts

@@ -53,18 +53,23 @@ def pulumi_environment() -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in printed.split("\0") if "=" in entry)
 
 
-def poll(question: Callable[[], Found], seconds: float, what: str) -> Found:
-    """Ask until the answer is truthy; fails with `what` and the last answer when `seconds` have passed."""
+def poll(
+    question: Callable[[], Found], seconds: float, what: str, is_wanted: Callable[[Found], object] = bool
+) -> Found:
+    """Ask until the answer is wanted, which is what is truthy where nothing else is said; returns it.
+
+    Fails with `what` and the last answer when `seconds` have passed.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:
             answer = question()
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            answer, last = None, repr(error)
+            last = repr(error)
         else:
+            if is_wanted(answer):
+                return answer
             last = repr(answer)
-        if answer:
-            return answer
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s; last seen: {last[:500]}"
         time.sleep(0.1)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
@@ -188,18 +186,13 @@ def test_the_documents_quick_deploy_is_told_and_settled(private: Private) -> Non
     wanted, stack = private.push("Third"), private.copy.stack
     private.by_hand(QUICK)
 
-    def report() -> Any:
-        return json.loads(itqan("audit", "--json", "--stack", stack, check=False).stdout)
-
-    def differing() -> list[str]:
-        return [unit["unit"] for unit in report()["units"] if unit["state"] == "differs"]
+    def audited() -> tuple[list[str], list[dict[str, str]]]:
+        report = json.loads(itqan("audit", "--json", "--stack", stack, check=False).stdout)
+        return [unit["unit"] for unit in report["units"] if unit["state"] == "differs"], report["findings"]
 
     # workers that were told to restart need a moment
-    deadline = time.monotonic() + 30
-    while (found := differing()) != ["release/permissions"] and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert found == ["release/permissions"]
-    [finding] = [f for f in report()["findings"] if f["section"] == "Deployment Procedures"]
+    _, findings = poll(audited, 30, "one difference", lambda found: found[0] == ["release/permissions"])
+    [finding] = [f for f in findings if f["section"] == "Deployment Procedures"]
     assert f"commit {wanted[:12]} was checked out by hand" in finding["text"]
     assert finding["line"] == f"./itqan deploy {stack} --full"
     itqan(*finding["line"].split()[1:])

@@ -291,10 +291,8 @@ def test_a_release_is_noted_and_shown(host: Host) -> None:
 def require_all_new(host: Host, commit: str, said: subprocess.CompletedProcess[str]) -> None:
     """FPM, Reverb and two workers have the code of the commit, as soon as the command has ended."""
     running = host.running()
-    told = (
-        "" if running == {commit, "2"} else host.copy.bash("tail -n 30 /var/log/supervisor/supervisord.log")
-    )
-    assert running == {commit, "2"}, f"{said.stderr}\n{said.stdout}\n{told}"
+    log = "tail -n 30 /var/log/supervisor/supervisord.log"
+    assert running == {commit, "2"}, f"{said.stderr}\n{said.stdout}\n{host.copy.bash(log)}"
 
 
 def test_deploy_and_back(host: Host) -> None:

@@ -131,7 +131,10 @@ def asked_without_a_pause(copy: Copy) -> Iterator[Callable[[], set[str]]]:
 
     def answers() -> set[str]:
         copy.bash(f": >{ANSWERS}")
-        lines = poll(lambda: _many(copy.bash(f"cat {ANSWERS}").splitlines()), 30, "answers of PHP-FPM")
+        # so many that each process, which take turns, gave some of them
+        lines = poll(
+            lambda: copy.bash(f"cat {ANSWERS}").splitlines(), 30, "answers", lambda now: len(now) > 100
+        )
         return {line.removeprefix("asked ") for line in lines}
 
     copy.bash(ASK)
@@ -139,11 +142,6 @@ def asked_without_a_pause(copy: Copy) -> Iterator[Callable[[], set[str]]]:
         yield answers
     finally:
         copy.bash(f"rm -f {WHERE} {ASKED}")
-
-
-def _many(lines: list[str]) -> list[str]:
-    """The lines once there are so many that each process, which take turns, gave some of them."""
-    return lines if len(lines) > 100 else []
 
 
 def test_back_by_one_rename_and_in_place_again(host: Host) -> None:

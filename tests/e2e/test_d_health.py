@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,9 +47,7 @@ def wrong(copy: Copy) -> dict[str, str]:
 
 def wait_until_healthy(copy: Copy) -> None:
     """Workers start a moment after they are told to, and cron has to have had its first minute."""
-    deadline = time.monotonic() + 90
-    while left := wrong(copy):
-        assert time.monotonic() < deadline, left
+    poll(lambda: wrong(copy), 90, "a healthy copy", lambda left: not left)
 
 
 def connections(copy: Copy) -> int:

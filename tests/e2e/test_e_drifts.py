@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -240,9 +239,7 @@ def unclean(copy: Copy) -> dict[str, str]:
 
 def require_clean(copy: Copy) -> None:
     """Workers that were told to restart need a moment."""
-    deadline = time.monotonic() + 30
-    while found := unclean(copy):
-        assert time.monotonic() < deadline, f"a clean copy: {found}"
+    poll(lambda: unclean(copy), 30, "a clean copy", lambda found: not found)
 
 
 @pytest.fixture(scope="module")
